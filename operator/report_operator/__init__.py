@@ -1,0 +1,3 @@
+"""Reports as Kubernetes resources."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,79 @@
+"""The files that a report makes."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from report_operator.api.fields import FileStem, Identifier, Model, Rule, rules
+
+
+class OutputFormat(StrEnum):
+    """Format of an output; the value is also the file's ending."""
+
+    CSV = "csv"
+    HTML = "html"
+    JSON = "json"
+    PARQUET = "parquet"
+    PDF = "pdf"
+
+    @property
+    def media_type(self) -> str:
+        """Return the media type that the file is stored and served with."""
+        return _MEDIA_TYPES[self]
+
+    @property
+    def is_data(self) -> bool:
+        """Return whether the format holds one table; the others hold the whole document."""
+        return self in (OutputFormat.CSV, OutputFormat.PARQUET)
+
+
+_MEDIA_TYPES = {
+    OutputFormat.CSV: "text/csv; charset=utf-8",
+    OutputFormat.HTML: "text/html; charset=utf-8",
+    OutputFormat.JSON: "application/json",
+    OutputFormat.PARQUET: "application/vnd.apache.parquet",
+    OutputFormat.PDF: "application/pdf",
+}
+
+INLINE_LIMIT = 16 * 1024
+"""Most bytes of a document in `status.inline`: payload does not belong into etcd."""
+
+DEFAULT_STEM = "report"
+"""File name of a document output that has no name."""
+
+
+class Output(Model):
+    """One file to make."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                rule="self.format in ['csv', 'parquet'] == has(self.table)",
+                message="csv and parquet hold one table: set table; json, html and pdf hold the document: leave it out",
+                expression=(
+                    "self.format + (has(self.table) ? ' holds the whole document: remove table '"
+                    " + self.table : ' holds one table: set table to the name of a source or table')"
+                ),
+            ),
+            Rule(
+                rule="!has(self.inline) || !self.inline || self.format == 'json'",
+                message="only format json can be inline",
+                expression="'format ' + self.format + ' cannot be inline: use json, or remove inline'",
+            ),
+        )
+    )
+
+    format: OutputFormat
+    """csv and parquet hold one table; json, html and pdf hold the whole document."""
+    table: Identifier | None = None
+    """Source or table of a csv or parquet output."""
+    name: FileStem | None = None
+    """File name without its ending; the table's name, or `report`, when not set."""
+    inline: bool | None = None
+    """With format json: put the document into `status.inline` too, if it has at most 16 KiB."""
+
+    @property
+    def file_name(self) -> str:
+        """Return the file's name, unique within a Report."""
+        return f"{self.name or self.table or DEFAULT_STEM}.{self.format.value}"

@@ -1,0 +1,313 @@
+"""The Report resource: what a user writes and what the operator answers."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from report_operator.api.conditions import Phase, Reason, Stage
+from report_operator.api.fields import (
+    LIST_ATOMIC,
+    DataKey,
+    Duration,
+    FreeJson,
+    Line,
+    Model,
+    ObjectName,
+    Rule,
+    SchemaExtra,
+    Time,
+    between,
+    exactly_one,
+    list_map,
+    rules,
+)
+from report_operator.api.metadata import API_VERSION
+from report_operator.api.outputs import Output, OutputFormat
+from report_operator.api.sections import Section
+from report_operator.api.sources import KeySelector, Source, Table
+
+_LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+_LabelValue = Annotated[str, Field(max_length=63)]
+_Quantity = Annotated[
+    str,
+    BeforeValidator(str),
+    Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"),
+    SchemaExtra({"type": None, "x-kubernetes-int-or-string": True}),
+]
+_Int32 = SchemaExtra({"format": "int32"})
+_Int64 = SchemaExtra({"format": "int64"})
+_DateTime = Annotated[datetime, SchemaExtra({"format": "date-time"})]
+
+_NAMES = "(self.sources.map(s, s.name) + self.tables.map(t, t.name))"
+_KNOWN = "'; known are: ' + " + _NAMES + ".join(', ')"
+_OUTPUT_FILE = "{0}.format + '/' + (has({0}.name) ? {0}.name : has({0}.table) ? {0}.table : 'report')"
+
+
+class Period(Model):
+    """The time that a report is about: half-open, start included, end not."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                rule="self.start < self.end",
+                message="end must be after start",
+                expression="'end ' + string(self.end) + ' must be after start ' + string(self.start)",
+            )
+        )
+    )
+
+    start: Time
+    """First moment of the period (RFC 3339)."""
+    end: Time
+    """First moment after the period (RFC 3339)."""
+
+
+class Template(Model):
+    """The page that HTML and PDF outputs are made with."""
+
+    model_config = ConfigDict(json_schema_extra=rules(exactly_one("name", "configMapRef")))
+
+    name: Literal["standard"] | None = None
+    """A built-in template."""
+    config_map_ref: KeySelector | None = None
+    """A Jinja2 template in a ConfigMap of the Report's own namespace. It runs sandboxed, without network and Secrets."""
+    params: Annotated[dict[str, FreeJson], Field(max_length=64)] = {}
+    """Free JSON, `params` in the template and in texts."""
+
+
+class Download(Model):
+    """The signed links in the status."""
+
+    url_ttl: Annotated[Duration, between("1m", "168h")] = Field(default="24h", alias="urlTTL")
+    """How long the links in `status.artifacts` work: 1m to 168h, the longest that S3 signs."""
+
+
+class Resources(Model):
+    """Compute resources of each of the run's containers."""
+
+    requests: Annotated[dict[_LabelKey, _Quantity], Field(max_length=8)] = {}
+    """Requested quantities by resource name."""
+    limits: Annotated[dict[_LabelKey, _Quantity], Field(max_length=8)] = {}
+    """Limits by resource name."""
+
+
+class Toleration(Model):
+    """As in a PodSpec."""
+
+    key: Annotated[str, Field(max_length=317)] | None = None
+    """Taint key; all when not set (operator Exists)."""
+    operator: Literal["Exists", "Equal"] = "Equal"
+    """How value is compared."""
+    value: _LabelValue | None = None
+    """Taint value."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Taint effect; all when not set."""
+
+
+class Run(Model):
+    """How the run's Job is made."""
+
+    timeout: Annotated[Duration, between("1m", "24h")] = "30m"
+    """The run is ended and failed after this time, attempts and waits included: 1m to 24h."""
+    retries: Annotated[int, Field(ge=0, le=10), _Int32] = 2
+    """Attempts after the first, 0 to 10, for passing causes only (an unreachable source, a lost pod)."""
+    resources: Resources | None = None
+    """Resources of each container; the platform's default when not set."""
+    node_selector: Annotated[dict[_LabelKey, _LabelValue], Field(max_length=20)] = {}
+    """Labels that the node must have."""
+    tolerations: Annotated[list[Toleration], Field(max_length=20), LIST_ATOMIC] = []
+    """Taints that the pod tolerates."""
+    service_account_name: ObjectName | None = None
+    """Service account of the pod, for image pull secrets and policies. Its token is never mounted."""
+
+
+class ReportSpec(Model):
+    """What data, which period, what it looks like, which files."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                rule="self.tables.all(t, !(t.name in self.sources.map(s, s.name)))",
+                message="a table must not have the name of a source",
+                expression=(
+                    "'tables named like a source: ' + self.tables.filter(t, t.name in self.sources.map(s, s.name))"
+                    ".map(t, t.name).join(', ') + '; give the table another name'"
+                ),
+            ),
+            Rule(
+                rule=f"self.outputs.all(o, !has(o.table) || o.table in {_NAMES})",
+                message="an output names an unknown table",
+                expression=(
+                    f"'outputs name unknown tables: ' + self.outputs.filter(o, has(o.table) && !(o.table in {_NAMES}))"
+                    f".map(o, o.table).join(', ') + {_KNOWN}"
+                ),
+            ),
+            *(
+                Rule(
+                    rule=f"self.sections.all(s, s.blocks.all(b, !has(b.{kind}) || b.{kind}.{field} in {_NAMES}))",
+                    message=f"a {kind} block names an unknown table",
+                    expression=(
+                        f"'{kind} blocks name unknown tables: ' + self.sections.map(s, s.blocks.filter(b, has(b.{kind})"
+                        f" && !(b.{kind}.{field} in {_NAMES})).map(b, b.{kind}.{field}).join(', '))"
+                        f".filter(n, n != '').join(', ') + {_KNOWN}"
+                    ),
+                )
+                for kind, field in (("metric", "table"), ("table", "from"), ("chart", "table"))
+            ),
+            Rule(
+                rule=(
+                    "self.sections.all(s, s.blocks.all(b, !has(b.grid) || b.grid.cards.all(c, !has(c.metric)"
+                    f" || c.metric.table in {_NAMES})))"
+                ),
+                message="a card of a grid names an unknown table",
+            ),
+        )
+    )
+
+    title: Line | None = None
+    """Title on the document; the Report's name when not set."""
+    period: Period | None = None
+    """The time that the report is about; bound in every query as period_start and period_end."""
+    sources: Annotated[list[Source], Field(max_length=16), list_map("name")] = []
+    """Where the rows come from."""
+    tables: Annotated[list[Table], Field(max_length=32), list_map("name")] = []
+    """Tables made from the sources by SQL, in this order."""
+    template: Template = Template(name="standard")
+    """The page of HTML and PDF outputs."""
+    sections: Annotated[list[Section], Field(max_length=20), LIST_ATOMIC] = []
+    """What the document shows."""
+    outputs: Annotated[
+        list[Output],
+        Field(min_length=1, max_length=16),
+        LIST_ATOMIC,
+        Rule(
+            rule=f"self.all(o, self.exists_one(p, {_OUTPUT_FILE.format('p')} == {_OUTPUT_FILE.format('o')}))",
+            message="two outputs would have the same file name: give one of them another name",
+            expression=(
+                f"'outputs with the same file name (format/name): ' + self.filter(o, !self.exists_one(p,"
+                f" {_OUTPUT_FILE.format('p')} == {_OUTPUT_FILE.format('o')})).map(o, {_OUTPUT_FILE.format('o')})"
+                ".join(', ') + '; give one of them another name'"
+            ),
+        ),
+    ]
+    """The files to make."""
+    download: Download = Download()
+    """The signed links."""
+    run: Run = Run()
+    """How the run's Job is made."""
+
+
+class Artifact(Model):
+    """One file of the run, in the store."""
+
+    name: Annotated[str, Field(max_length=80)]
+    """File name, unique within the Report."""
+    format: OutputFormat
+    """Format of the file."""
+    media_type: Annotated[str, Field(max_length=100)]
+    """Content type that it is served with."""
+    size: Annotated[int, Field(ge=0), _Int64]
+    """Bytes."""
+    sha256: Annotated[str, Field(max_length=64)]
+    """SHA-256 of the content, hexadecimal."""
+    rows: Annotated[int, Field(ge=0), _Int64] | None = None
+    """Rows of a csv or parquet file."""
+    uri: Annotated[str, Field(max_length=1024)]
+    """Where it is, for programs with their own credentials: s3://bucket/key."""
+    download_url: Annotated[str, Field(max_length=4096)] | None = None
+    """Signed link that saves the file under its name."""
+    view_url: Annotated[str, Field(max_length=4096)] | None = None
+    """Signed link that shows the file in the browser."""
+    url_expires_at: Time | None = None
+    """When both links stop working."""
+
+
+class Condition(Model):
+    """As metav1.Condition."""
+
+    type: Annotated[str, Field(max_length=64)]
+    """Type of the condition."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: Annotated[str, Field(min_length=1, max_length=64)]
+    """Why, in one stable CamelCase word."""
+    message: Annotated[str, Field(max_length=2048)]
+    """Why, for people."""
+    last_transition_time: Time
+    """When status last changed."""
+    observed_generation: Annotated[int, Field(ge=-1), _Int64]
+    """The generation that the condition is about."""
+
+
+class ReportStatus(Model):
+    """What became of it. Times are UTC."""
+
+    observed_generation: Annotated[int, _Int64] = -1
+    """The generation that this status is about; -1 before the operator has seen the object."""
+    phase: Phase | None = None
+    """Queued, Running, Succeeded or Failed."""
+    stage: Stage | None = None
+    """While running: fetch, render or publish."""
+    reason: Reason | None = None
+    """Reason of the Ready condition."""
+    message: Annotated[str, Field(max_length=2048)] | None = None
+    """Message of the Ready condition."""
+    run_id: Annotated[str, Field(max_length=63)] | None = None
+    """Identity of the run; the same in Events, logs and metrics. One per uid and generation."""
+    job_name: Annotated[str, Field(max_length=63)] | None = None
+    """The run's Job."""
+    attempt: Annotated[int, Field(ge=1), _Int32] | None = None
+    """Number of the current or last attempt, from 1."""
+    period: Period | None = None
+    """The period that was used."""
+    start_time: Time | None = None
+    """When the run was started."""
+    completion_time: Time | None = None
+    """When the run had ended and was recorded."""
+    metrics: Annotated[
+        dict[Annotated[str, Field(max_length=200)], Annotated[str, Field(max_length=200)]],
+        Field(max_length=64),
+    ] = {}
+    """The document's metrics by title, written as in the document."""
+    inline: Annotated[dict[str, FreeJson], SchemaExtra({})] | None = None
+    """The JSON document of an inline output, if it has at most 16 KiB."""
+    artifacts: Annotated[list[Artifact], Field(max_length=16), list_map("name")] = []
+    """The files; there only when all of them are in the store."""
+    conditions: Annotated[list[Condition], Field(max_length=16), list_map("type")] = []
+    """Ready, Reconciling, Stalled and Inlined (kstatus)."""
+
+
+class ObjectMeta(Model):
+    """The parts of Kubernetes' ObjectMeta that the operator reads."""
+
+    name: str
+    namespace: str = "default"
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
+
+
+class Report(Model):
+    """One report: data, period, looks, files. Editing the spec makes a new run."""
+
+    api_version: Literal["report-operator.io/v1alpha1"] = API_VERSION
+    kind: Literal["Report"] = "Report"
+    metadata: ObjectMeta
+    spec: ReportSpec
+    status: ReportStatus = ReportStatus()
+
+    @property
+    def title(self) -> str:
+        """Return the document's title."""
+        return self.spec.title or self.metadata.name
+
+
+def key_of(manifest: dict[str, Any]) -> tuple[str, str]:
+    """Return (namespace, name) of any namespaced object."""
+    return manifest["metadata"].get("namespace", "default"), manifest["metadata"]["name"]
+
+
+

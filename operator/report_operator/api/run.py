@@ -1,0 +1,138 @@
+"""The contract between the operator and a run: files in, exit code and termination message out.
+
+The operator writes `Request` and `Links` into the run's Secret before it makes the Job. `fetch` and `render` see only
+the request, which holds nothing secret; `publish` sees the links too. A stage that fails, and `publish` when it is
+done, write an `Outcome` to the container's termination message (at most 4 KiB, kubernetes/kubernetes
+pkg/kubelet/kuberuntime MaxContainerTerminationMessageLength).
+"""
+
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import Field
+
+from report_operator.api.conditions import Reason, Stage
+from report_operator.api.fields import FreeJson, Model, Time
+from report_operator.api.outputs import OutputFormat
+from report_operator.api.report import ReportSpec
+
+EXIT_OK = 0
+EXIT_USER_ERROR = 64
+"""sysexits EX_USAGE: somebody has to change something. The Job's podFailurePolicy does not try again."""
+EXIT_INTERNAL_ERROR = 70
+"""sysexits EX_SOFTWARE: a fault of ours; tried again."""
+EXIT_OUTAGE = 75
+"""sysexits EX_TEMPFAIL: a passing cause; tried again."""
+
+TERMINATION_MESSAGE_LIMIT = 4096
+"""Bytes that the kubelet keeps of a container's termination message."""
+
+REQUEST_FILE = PurePosixPath("/run/report-operator/request/request.json")
+LINKS_FILE = PurePosixPath("/run/report-operator/links/links.json")
+SECRETS_DIR = PurePosixPath("/run/report-operator/secrets")
+"""`SECRETS_DIR/<name>/<key>`; mounted into fetch only."""
+CONFIG_MAPS_DIR = PurePosixPath("/run/report-operator/configmaps")
+"""`CONFIG_MAPS_DIR/<name>/<key>`; data into fetch, templates into render."""
+DATA_DIR = PurePosixPath("/work/data")
+"""Written by fetch, read by render: `tables/<name>.parquet` and `context.json`."""
+OUTPUTS_DIR = PurePosixPath("/work/outputs")
+"""Written by render, read by publish: one file per output, and `rendered.json`."""
+TERMINATION_LOG = PurePosixPath("/dev/termination-log")
+
+RESULT_FILE = "result.json"
+"""Name of the result in the store, beside the artifacts."""
+
+
+class Request(Model):
+    """What a run has to do. Holds no secret value."""
+
+    run_id: str
+    """`<uid>-<generation>`."""
+    namespace: str
+    """Namespace of the Report."""
+    name: str
+    """Name of the Report."""
+    created_at: Time
+    """When the run was ordered: the document's date."""
+    spec: ReportSpec
+    """The Report's spec, defaults filled in."""
+
+    @property
+    def title(self) -> str:
+        """Return the document's title."""
+        return self.spec.title or self.name
+
+
+class Links(Model):
+    """Where publish puts the files."""
+
+    expires_at: Time
+    """When the links stop working."""
+    uploads: dict[str, str]
+    """Presigned PUT URL by file name: every output, and RESULT_FILE."""
+
+
+class RenderedFile(Model):
+    """A file that render has made."""
+
+    name: str
+    """File name: `Output.file_name`."""
+    format: OutputFormat
+    """Format of the file."""
+    rows: int | None = None
+    """Rows of a data file."""
+
+
+class Rendered(Model):
+    """What render hands to publish, in `OUTPUTS_DIR/rendered.json`."""
+
+    files: list[RenderedFile]
+    """The files beside this one, in the order of the spec's outputs."""
+    metrics: dict[str, str] = {}
+    """The document's metrics by title, written as in the document."""
+
+
+class StoredFile(RenderedFile):
+    """A file that publish has put into the store."""
+
+    size: int
+    """Bytes."""
+    sha256: str
+    """SHA-256, hexadecimal."""
+
+
+class Result(Model):
+    """What a run has made."""
+
+    run_id: str
+    """The request's run id."""
+    files: list[StoredFile]
+    """The outputs, all of them stored."""
+    metrics: dict[str, str] = {}
+    """The document's metrics by title."""
+    inline: dict[str, FreeJson] | None = None
+    """The document of an inline output within INLINE_LIMIT."""
+    inline_size: int | None = None
+    """Bytes of the document of an inline output, within the limit or not."""
+
+
+class Failure(Model):
+    """Why a stage failed, in words that may be shown on the resource: no credentials."""
+
+    reason: Reason
+    """A documented reason."""
+    message: Annotated[str, Field(max_length=1500)]
+    """What, where, and the way out."""
+    stage: Stage
+    """The stage that failed."""
+
+
+class Outcome(Model):
+    """The content of a termination message; exactly one member is set."""
+
+    result: Result | None = None
+    """From publish, when the message holds it."""
+    result_sha256: str | None = None
+    """From publish, when the result is too large for the message: hash of RESULT_FILE in the store."""
+    failure: Failure | None = None
+    """From the stage that failed."""
