@@ -308,6 +308,3 @@ class Report(Model):
 def key_of(manifest: dict[str, Any]) -> tuple[str, str]:
     """Return (namespace, name) of any namespaced object."""
     return manifest["metadata"].get("namespace", "default"), manifest["metadata"]["name"]
-
-
-
