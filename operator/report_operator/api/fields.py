@@ -46,9 +46,7 @@ class Rule:
     message: str
     expression: str | None = None
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         node = dict(handler(schema))
         node["x-kubernetes-validations"] = [*node.get("x-kubernetes-validations", []), self.to_schema()]
         return node
@@ -81,9 +79,7 @@ class SchemaExtra:
 
     entries: Mapping[str, Any]
 
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {**handler(schema), **self.entries}
 
     def __hash__(self) -> int:
@@ -125,16 +121,17 @@ Markdown = Annotated[str, Field(min_length=1, max_length=10_000)]
 HttpUrl = Annotated[str, Field(min_length=8, max_length=2048, pattern=r"^https?://[^\s]+$")]
 """Absolute URL with scheme http or https."""
 
-Duration = Annotated[
-    str, Field(min_length=2, max_length=20, pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")
-]
+Duration = Annotated[str, Field(min_length=2, max_length=20, pattern=r"^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$")]
 """Go duration of whole hours, minutes and seconds, such as 90s, 30m or 1h30m."""
 
 Time = AwareDatetime
 """RFC 3339 time with zone."""
 
-FreeJson = Annotated[Any, SchemaExtra({"x-kubernetes-preserve-unknown-fields": True})]
-"""Any JSON value; only where free JSON is the feature."""
+PRESERVE = SchemaExtra({"x-kubernetes-preserve-unknown-fields": True})
+"""Mark an object whose fields are not pruned; only where free JSON is the feature."""
+
+FreeJson = Annotated[Any, PRESERVE]
+"""Any JSON value."""
 
 
 def between(shortest: str, longest: str) -> Rule:

@@ -1,9 +1,8 @@
 """The files that a report makes."""
 
 from enum import StrEnum
-from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from report_operator.api.fields import FileStem, Identifier, Model, Rule, rules
 

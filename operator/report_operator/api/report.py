@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.fields import (
     LIST_ATOMIC,
-    DataKey,
+    PRESERVE,
     Duration,
     FreeJson,
     Line,
@@ -22,12 +22,10 @@ from report_operator.api.fields import (
     list_map,
     rules,
 )
-from report_operator.api.metadata import API_VERSION
 from report_operator.api.outputs import Output, OutputFormat
 from report_operator.api.sections import Section
 from report_operator.api.sources import KeySelector, Source, Table
 
-_LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
 _LabelValue = Annotated[str, Field(max_length=63)]
 _Quantity = Annotated[
     str,
@@ -86,9 +84,9 @@ class Download(Model):
 class Resources(Model):
     """Compute resources of each of the run's containers."""
 
-    requests: Annotated[dict[_LabelKey, _Quantity], Field(max_length=8)] = {}
+    requests: Annotated[dict[str, _Quantity], Field(max_length=8)] = {}
     """Requested quantities by resource name."""
-    limits: Annotated[dict[_LabelKey, _Quantity], Field(max_length=8)] = {}
+    limits: Annotated[dict[str, _Quantity], Field(max_length=8)] = {}
     """Limits by resource name."""
 
 
@@ -114,7 +112,7 @@ class Run(Model):
     """Attempts after the first, 0 to 10, for passing causes only (an unreachable source, a lost pod)."""
     resources: Resources | None = None
     """Resources of each container; the platform's default when not set."""
-    node_selector: Annotated[dict[_LabelKey, _LabelValue], Field(max_length=20)] = {}
+    node_selector: Annotated[dict[str, _LabelValue], Field(max_length=20)] = {}
     """Labels that the node must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=20), LIST_ATOMIC] = []
     """Taints that the pod tolerates."""
@@ -266,11 +264,11 @@ class ReportStatus(Model):
     completion_time: Time | None = None
     """When the run had ended and was recorded."""
     metrics: Annotated[
-        dict[Annotated[str, Field(max_length=200)], Annotated[str, Field(max_length=200)]],
+        dict[str, Annotated[str, Field(max_length=200)]],
         Field(max_length=64),
     ] = {}
     """The document's metrics by title, written as in the document."""
-    inline: Annotated[dict[str, FreeJson], SchemaExtra({})] | None = None
+    inline: Annotated[dict[str, Any], PRESERVE] | None = None
     """The JSON document of an inline output, if it has at most 16 KiB."""
     artifacts: Annotated[list[Artifact], Field(max_length=16), list_map("name")] = []
     """The files; there only when all of them are in the store."""
@@ -293,7 +291,7 @@ class ObjectMeta(Model):
 class Report(Model):
     """One report: data, period, looks, files. Editing the spec makes a new run."""
 
-    api_version: Literal["report-operator.io/v1alpha1"] = API_VERSION
+    api_version: Literal["report-operator.io/v1alpha1"] = "report-operator.io/v1alpha1"
     kind: Literal["Report"] = "Report"
     metadata: ObjectMeta
     spec: ReportSpec

@@ -124,9 +124,7 @@ class Chart(Model):
 class Block(Model):
     """One element of a section; exactly one kind."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(exactly_one("text", "metric", "grid", "table", "chart"))
-    )
+    model_config = ConfigDict(json_schema_extra=rules(exactly_one("text", "metric", "grid", "table", "chart")))
 
     text: Text | None = None
     """Prose."""

@@ -1,18 +1,20 @@
 """Where a report's rows come from. A new kind of source is a class here and a module in `run/sources/`."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
 from report_operator.api.fields import (
+    LIST_ATOMIC,
+    PRESERVE,
     DataKey,
-    FreeJson,
     HttpUrl,
     Identifier,
     Model,
     ObjectName,
     Query,
+    Rule,
     exactly_one,
     list_map,
     rules,
@@ -46,7 +48,7 @@ class SecretSource(Model):
 class Inline(Model):
     """Rows written into the Report itself."""
 
-    rows: Annotated[list[FreeJson], Field(min_length=1, max_length=1000)]
+    rows: Annotated[list[Annotated[dict[str, Any], PRESERVE]], Field(min_length=1, max_length=1000), LIST_ATOMIC]
     """The rows, each a JSON object; columns are the union of their keys."""
 
 
@@ -74,7 +76,7 @@ class Http(Model):
     """Rows that an HTTP(S) server answers a GET request with."""
 
     url: HttpUrl
-    """Absolute URL. `{period_start}` and `{period_end}` are replaced by the period's ends (RFC 3339, percent-encoded)."""
+    """Absolute URL. `{period_start}` and `{period_end}` are replaced by the period's ends, as RFC 3339 times."""
     format: DataFormat = DataFormat.JSON
     """Format of the answer: csv, json (array of objects, or one object a line) or parquet."""
     headers: Annotated[list[Header], Field(max_length=20), list_map("name")] = []
@@ -90,10 +92,14 @@ class Sql(Model):
     query: Query
     """One SELECT. `:period_start`, `:period_end` and the names in params are bound, never pasted."""
     params: Annotated[
-        dict[Annotated[str, Field(max_length=63)], Annotated[str, Field(max_length=1024)]],
+        dict[str, Annotated[str, Field(max_length=1024)]],
         Field(max_length=32),
+        Rule(
+            rule="self.all(name, name.matches('^[a-z_][a-z0-9_]*$') && !(name in ['period_start', 'period_end']))",
+            message="names are lower-case letters, digits and _; period_start and period_end are given already",
+        ),
     ] = {}
-    """Values for further `:name` parameters of the query; strings, so cast in SQL where another type is needed."""
+    """Values for further `:name` parameters of the query; strings: cast in SQL where another type is needed."""
 
 
 class Source(Model):
