@@ -23,6 +23,8 @@ _ALLOWED = frozenset(
     }
 )  # fmt: skip
 _TYPELESS = frozenset({"x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"})
+_YAML_1_1_BOOLEANS = frozenset({"y", "n", "yes", "no", "on", "off"})
+"""kubectl reads these, unquoted, as booleans (sigs.k8s.io/yaml): as field names they would be lost."""
 _RULES = "x-kubernetes-validations"
 
 
@@ -114,6 +116,8 @@ def _rewrite(node: dict[str, Any]) -> None:
 def _check(node: Mapping[str, Any], path: str) -> None:
     if unknown := node.keys() - _ALLOWED:
         raise SchemaError(f"{path}: not allowed in a CRD schema: {', '.join(sorted(unknown))}")
+    if words := _YAML_1_1_BOOLEANS.intersection([*node.get("properties", ()), *node.get("enum", ())]):
+        raise SchemaError(f"{path}: kubectl reads {', '.join(sorted(words))} as a boolean; choose another word")
     if "type" not in node and not node.keys() & _TYPELESS:
         raise SchemaError(f"{path}: has no type")
     bound = {"string": "maxLength", "array": "maxItems"}.get(node.get("type", ""))

@@ -109,11 +109,11 @@ class Chart(Model):
     """Caption."""
     mark: Literal["bar", "line", "area", "point"] = "bar"
     """Vega-Lite mark."""
-    x: ColumnName
+    x: Annotated[ColumnName, Field(alias="xColumn")]
     """Column along the horizontal axis."""
-    y: ColumnName
+    y: Annotated[ColumnName, Field(alias="yColumn")]
     """Column along the vertical axis."""
-    color: ColumnName | None = None
+    color: Annotated[ColumnName | None, Field(alias="colorColumn")] = None
     """Column that tells series apart."""
     x_title: Line | None = None
     """Title of the horizontal axis; the column's name when not set."""
