@@ -172,7 +172,7 @@ class ReportSpec(Model):
         LIST_ATOMIC,
         Rule(
             rule=f"self.all(o, self.exists_one(p, {_FILE.format('p')} == {_FILE.format('o')}))",
-            message="two outputs have the same file name (name, else table, else report): set another name on one of them",
+            message="two outputs have the same file name (name, else table, else report): set name on one of them",
         ),
     ]
     """The files to make."""
