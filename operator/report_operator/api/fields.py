@@ -65,11 +65,12 @@ def rules(*items: Rule) -> dict[str, Any]:
 def exactly_one(*names: str) -> Rule:
     """Return the rule that exactly one of these optional members is set."""
     members = ", ".join(names)
-    chosen = " + ".join(f"(has(self.{name}) ? '{name} ' : '')" for name in names)
+    present = f"[{', '.join(f'has(self.{name})' for name in names)}].filter(x, x).size()"
+    chosen = " + ".join(f"(has(self.{name}) ? ' {name}' : '')" for name in names)
     return Rule(
-        rule=f"[{', '.join(f'has(self.{name})' for name in names)}].filter(x, x).size() == 1",
+        rule=f"{present} == 1",
         message=f"set exactly one of {members}",
-        expression=f"'set exactly one of {members}; set are: ' + {chosen}",
+        expression=f"'set exactly one of {members}; now set:' + ({present} == 0 ? ' none' : {chosen})",
     )
 
 
