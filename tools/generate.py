@@ -1,0 +1,23 @@
+"""Write every generated file: CRDs, the chart's copies, plain manifests, reference pages. `make generate` runs it."""
+
+from pathlib import Path
+
+from report_operator.api.crd import crd_files
+from report_operator.api.reference import reference_page
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Write what changed and say so."""
+    files = {f"crds/{name}": text for name, text in crd_files().items()}
+    files["docs/reference/report.md"] = reference_page()
+    for name, text in files.items():
+        path = ROOT / name
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+            print(f"    wrote {name}")
+
+
+if __name__ == "__main__":
+    main()
