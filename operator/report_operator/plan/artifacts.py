@@ -1,0 +1,64 @@
+"""From what a run says it made, and what the store holds, to artifacts. A run is trusted less than the operator."""
+
+import json
+from collections.abc import Mapping
+
+from report_operator.api.conditions import Reason
+from report_operator.api.outputs import INLINE_LIMIT
+from report_operator.api.report import Artifact, ReportSpec
+from report_operator.api.run import Result
+from report_operator.plan.facts import StoredFile
+from report_operator.plan.failure import Cause
+
+_METRICS = 64
+_METRIC_LENGTH = 200
+
+
+def check(spec: ReportSpec, run_id: str, result: Result, files: Mapping[str, StoredFile]) -> list[Artifact] | Cause:
+    """Return the artifacts in the order of the spec's outputs, or why they cannot be listed.
+
+    `files` are those in the store. Only files that the spec planned count, and only with the size that the store holds.
+    """
+    if result.run_id != run_id:
+        return Cause(Reason.ARTIFACT_MISSING, f"The result is of run {result.run_id}, not of {run_id}.")
+    reported = {file.name: file for file in result.files}
+    artifacts: list[Artifact] = []
+    for output in spec.outputs:
+        name = output.file_name
+        if name not in reported:
+            return Cause(Reason.ARTIFACT_MISSING, f"The run ended well but does not report {name}.")
+        if name not in files:
+            return Cause(Reason.ARTIFACT_MISSING, f"The run reports {name}, but the store does not hold it.")
+        file, there = reported[name], files[name]
+        if file.size != there.size:
+            sizes = f"has {there.size} bytes in the store, {file.size} were reported"
+            return Cause(Reason.ARTIFACT_MISSING, f"{name} {sizes}.")
+        artifacts.append(
+            Artifact(
+                name=name,
+                format=output.format,
+                media_type=output.format.media_type,
+                size=file.size,
+                sha256=file.sha256,
+                rows=file.rows,
+                uri=there.uri,
+                download_url=there.download_url,
+                view_url=there.view_url,
+                url_expires_at=there.urls_expire_at,
+            )
+        )
+    return artifacts
+
+
+def metrics(result: Result) -> dict[str, str]:
+    """Return the metrics as far as the status takes them: 64, of 200 characters."""
+    first = list(result.metrics.items())[:_METRICS]
+    return {title[:_METRIC_LENGTH]: value[:_METRIC_LENGTH] for title, value in first}
+
+
+def inline(result: Result) -> dict[str, object] | None:
+    """Return the inline document, unless it is larger than a status may hold."""
+    document = result.inline
+    if document is None or len(json.dumps(document, ensure_ascii=False).encode()) > INLINE_LIMIT:
+        return None
+    return document

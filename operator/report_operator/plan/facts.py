@@ -1,0 +1,142 @@
+"""What a decision is made from, and what it consists of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from report_operator.api.report import ReportStatus
+from report_operator.api.run import Outcome, Result
+from report_operator.plan.objects import Event, Job, Pod
+from report_operator.plan.subject import Subject
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A planned file that is in the store."""
+
+    size: int
+    """Bytes."""
+    uri: str
+    """`s3://bucket/key`."""
+    download_url: str
+    """Signed link that saves it under its download name."""
+    view_url: str
+    """Signed link that shows it."""
+    urls_expire_at: datetime
+    """When both links stop working."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a run that ended well has left."""
+
+    result: Result | None
+    """What the run says it made; None when that cannot be had."""
+    problem: str
+    """Why there is no result; empty when there is one."""
+    files: Mapping[str, StoredFile]
+    """The planned files that are in the store, by name."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that is known about a Report at one moment."""
+
+    now: datetime
+    """UTC."""
+    subject: Subject
+    """The Report."""
+    jobs: tuple[Job, ...] = ()
+    """All its Jobs, of every generation."""
+    pods: tuple[Pod, ...] = ()
+    """Pods of the current run, oldest first; read only while its Job is not sealed."""
+    events: tuple[Event, ...] = ()
+    """Kubernetes Events about a pod or Job that does not get on; read only then."""
+    stored: Stored | None = None
+    """Answer to ReadResult."""
+    refusal: str | None = None
+    """Answer to StartRun when the API server refused it: what it said."""
+    outage: str | None = None
+    """What the operator cannot reach, and why."""
+
+    @property
+    def job(self) -> Job | None:
+        """Return the Job of the current run."""
+        return next((job for job in self.jobs if job.metadata.name == self.subject.job_name), None)
+
+
+@dataclass(frozen=True)
+class StartRun:
+    """Make the run's Secret, then its Job. Answered by the Job among the facts, or by a refusal."""
+
+    job_name: str
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """Read and check what the run has left. Answered by `Facts.stored`."""
+
+    outcome: Outcome | None
+    """What publish wrote; None when its pod is gone and the store has to tell."""
+
+
+@dataclass(frozen=True)
+class DeleteJob:
+    """End a Job and wait for its pods (propagation policy Foreground); delete its Secret."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class DeleteSecret:
+    """Delete a run's Secret."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class DiscardArtifacts:
+    """Delete what a run that did not succeed has put into the store."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Seal:
+    """Delete the run's Secret, then give its Job a time to live.
+
+    In this order, and last of all: a Job with a time to live tells that nothing is left to do for its run.
+    """
+
+    job_name: str
+
+
+Action = StartRun | ReadResult | DeleteJob | DeleteSecret | DiscardArtifacts | Seal
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """An Event to record on the Report."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do now: actions, then status, then cleanup, then announcements."""
+
+    actions: tuple[Action, ...] = ()
+    """In this order. After a StartRun or ReadResult, decide again with its answer."""
+    status: ReportStatus | None = None
+    """The status to write; None when it is right as it is."""
+    cleanup: tuple[Action, ...] = ()
+    """What must not happen before the status is written."""
+    announcements: tuple[Announcement, ...] = field(default=())
+    """Events that tell of a transition."""
+    requeue_after: timedelta | None = None
+    """Look again after this time at the latest; None when an event will come, or nothing."""
+    retry: bool = False
+    """Look again after a delay that grows with every time in a row."""

@@ -1,0 +1,173 @@
+"""The Job of a run: one pod, three stages after each other, each with no more than it needs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from report_operator.api.conditions import Stage
+from report_operator.api.fields import parse_duration
+from report_operator.api.report import ReportSpec, Resources
+from report_operator.api.run import (
+    CONFIG_MAPS_DIR,
+    DATA_DIR,
+    LINKS_FILE,
+    OUTPUTS_DIR,
+    REQUEST_FILE,
+    SECRETS_DIR,
+)
+from report_operator.api.sources import KeySelector
+from report_operator.plan import child
+from report_operator.plan.failure import FINAL_EXIT_CODES
+from report_operator.plan.subject import Subject
+
+Json = dict[str, Any]
+
+_TMP = PurePosixPath("/tmp")  # noqa: S108 - a volume of the container's own
+
+
+@dataclass(frozen=True)
+class RunDefaults:
+    """What the platform team sets for all runs."""
+
+    image: str
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets in the namespace of the Report."""
+    resources: Resources = field(default_factory=Resources)
+    """Of each container, where the Report has none."""
+    scratch_size: str = "10Gi"
+    """Limit of each of the run's scratch volumes."""
+
+
+def manifest(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
+    """Return the Job. It passes the restricted Pod Security Standard.
+
+    The stages before the last are init containers, so that each starts when the one before has ended well. There is no
+    time to live: the operator sets it after the result is on record, so that an outage of the operator loses none.
+    """
+    run = spec.run
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": child.metadata(subject),
+        "spec": {
+            "activeDeadlineSeconds": int(parse_duration(run.timeout).total_seconds()),
+            "backoffLimit": run.retries,
+            "podReplacementPolicy": "Failed",  # Never two pods of a run at once.
+            "podFailurePolicy": {
+                "rules": [
+                    # A drained node or a preemption is not the run's failure, and comes first: it may end in 137 too.
+                    {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {"operator": "In", "values": list(FINAL_EXIT_CODES)},
+                    },
+                ]
+            },
+            "template": {
+                "metadata": child.marks(subject),
+                "spec": _pod(subject, spec, defaults),
+            },
+        },
+    }
+
+
+def _pod(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
+    run = spec.run
+    fetch, render, publish = (_container(stage, spec, defaults) for stage in Stage)
+    secrets = _by_name(ref for source in spec.sources for ref in source.secrets)
+    data = _by_name(source.config_map for source in spec.sources if source.config_map)
+    pod: Json = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,  # They would put an environment variable in for every Service.
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "initContainers": [fetch, render],
+        "containers": [publish],
+        "volumes": [
+            _secret_volume("request", subject.job_name, [REQUEST_FILE.name]),
+            _secret_volume("links", subject.job_name, [LINKS_FILE.name]),
+            *(_secret_volume(f"secret-{n}", name, keys) for n, (name, keys) in enumerate(secrets.items())),
+            *(_config_map_volume(f"data-{n}", name, keys) for n, (name, keys) in enumerate(data.items())),
+            *(_config_map_volume("template", ref.name, [ref.key]) for ref in [spec.template.config_map_ref] if ref),
+            *(_scratch_volume(name, defaults.scratch_size) for name in ("data", "outputs")),
+            *(_scratch_volume(f"tmp-{stage}", defaults.scratch_size) for stage in Stage),
+        ],
+    }
+    optional = {
+        "nodeSelector": run.node_selector,
+        "tolerations": [toleration.to_wire() for toleration in run.tolerations],
+        "serviceAccountName": run.service_account_name,
+        "imagePullSecrets": [{"name": name} for name in defaults.image_pull_secrets],
+    }
+    return pod | {key: value for key, value in optional.items() if value}
+
+
+def _container(stage: Stage, spec: ReportSpec, defaults: RunDefaults) -> Json:
+    return {
+        "name": stage.value,
+        "image": defaults.image,
+        "imagePullPolicy": defaults.image_pull_policy,
+        "command": ["report-operator", "run", stage.value],
+        "resources": (spec.run.resources or defaults.resources).to_wire(),
+        "terminationMessagePolicy": "File",  # Logs could hold what the status must not.
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [*_mounts(stage, spec), _mount(f"tmp-{stage}", _TMP, writable=True)],
+    }
+
+
+def _mounts(stage: Stage, spec: ReportSpec) -> list[Json]:
+    request = _mount("request", REQUEST_FILE.parent)
+    if stage is Stage.FETCH:
+        secrets = _by_name(ref for source in spec.sources for ref in source.secrets)
+        data = _by_name(source.config_map for source in spec.sources if source.config_map)
+        return [
+            request,
+            *(_mount(f"secret-{n}", SECRETS_DIR / name) for n, name in enumerate(secrets)),
+            *(_mount(f"data-{n}", CONFIG_MAPS_DIR / name) for n, name in enumerate(data)),
+            _mount("data", DATA_DIR, writable=True),
+        ]
+    if stage is Stage.RENDER:
+        template = spec.template.config_map_ref
+        return [
+            request,
+            *([_mount("template", CONFIG_MAPS_DIR / template.name)] if template else []),
+            _mount("data", DATA_DIR),
+            _mount("outputs", OUTPUTS_DIR, writable=True),
+        ]
+    return [request, _mount("links", LINKS_FILE.parent), _mount("outputs", OUTPUTS_DIR)]
+
+
+def _by_name(selectors: Iterable[KeySelector]) -> dict[str, list[str]]:
+    """Return the keys that are wanted of each object, both in the order in which they are first named."""
+    wanted: dict[str, list[str]] = {}
+    for selector in selectors:
+        keys = wanted.setdefault(selector.name, [])
+        if selector.key not in keys:
+            keys.append(selector.key)
+    return wanted
+
+
+def _mount(volume: str, path: PurePosixPath, *, writable: bool = False) -> Json:
+    return {"name": volume, "mountPath": str(path)} | ({} if writable else {"readOnly": True})
+
+
+def _items(keys: list[str]) -> list[Json]:
+    return [{"key": key, "path": key} for key in keys]
+
+
+def _secret_volume(volume: str, name: str, keys: list[str]) -> Json:
+    return {"name": volume, "secret": {"secretName": name, "items": _items(keys)}}
+
+
+def _config_map_volume(volume: str, name: str, keys: list[str]) -> Json:
+    return {"name": volume, "configMap": {"name": name, "items": _items(keys)}}
+
+
+def _scratch_volume(volume: str, size: str) -> Json:
+    return {"name": volume, "emptyDir": {"sizeLimit": size}}

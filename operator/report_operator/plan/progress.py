@@ -1,0 +1,122 @@
+"""How far a run is: from its Job, pods and Events to one of going on, failed, ended well."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from report_operator.api.conditions import Phase, Reason, Stage
+from report_operator.api.fields import parse_duration
+from report_operator.api.report import Run
+from report_operator.api.run import Outcome
+from report_operator.plan import failure
+from report_operator.plan.failure import Cause
+from report_operator.plan.objects import Event, Job, Pod, Terminated
+
+STUCK_AFTER = timedelta(seconds=3)
+"""A pod that has not started by then may be waiting for somebody; its Events are worth a request."""
+
+
+@dataclass(frozen=True)
+class Going:
+    """The run goes on, or waits for something that `cause` names."""
+
+    phase: Phase
+    cause: Cause
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The run ended without artifacts."""
+
+    cause: Cause
+    attempt: int
+
+
+@dataclass(frozen=True)
+class EndedWell:
+    """Publish ended well."""
+
+    outcome: Outcome | None
+    """What publish wrote; None when its pod is gone, or its message cannot be read."""
+    attempt: int
+
+
+Progress = Going | Failed | EndedWell
+
+
+def is_stuck(job: Job, pods: Sequence[Pod], now: datetime) -> bool:
+    """Return whether no stage has started for so long that Events may tell why."""
+    if job.is_finished:
+        return False
+    working = [pod for pod in pods if pod.is_at_work]
+    if not working:
+        return now - job.metadata.creation_timestamp > STUCK_AFTER and not any(pod.is_failed for pod in pods)
+    return not working[-1].has_started and now - working[-1].metadata.creation_timestamp > STUCK_AFTER
+
+
+def of_run(job: Job, pods: Sequence[Pod], events: Sequence[Event], run: Run, held_up_by: str) -> Progress:
+    """Return how far a run is.
+
+    `pods` are the Job's, oldest first. `run` is the spec's; `held_up_by` what the run was last seen waiting for.
+    """
+    failed = [pod for pod in pods if pod.is_failed and not pod.is_disrupted]
+    failures = max(job.status.failed, len(failed))
+    attempts = min(max(failures, 1), run.retries + 1)
+    published = _published(pods)
+    if published is not None:
+        return EndedWell(failure.outcome_of(published), attempt=min(failures + 1, run.retries + 1))
+    if job.is_complete:
+        return EndedWell(None, attempt=attempts)
+    if job.failure is not None:
+        cause = failure.of_ended_job(job, pods, run.timeout, held_up_by)
+        after = f" (after {attempts} attempts)" if attempts > 1 else ""
+        return Failed(Cause(cause.reason, cause.message + after, cause.stage), attempts)
+    working = [pod for pod in pods if pod.is_at_work]
+    attempt = min(failures + 1, run.retries + 1)
+    if working:
+        return _of_working(working[-1], events, _deadline(job, run), attempt, run.retries + 1)
+    if failed:
+        return _between_attempts(job, failed[-1], failures, run.retries + 1)
+    cause = failure.of_missing_pod(events, _deadline(job, run)) or _queued(job)
+    return Going(Phase.QUEUED, cause, attempt)
+
+
+def _published(pods: Sequence[Pod]) -> Terminated | None:
+    for pod in reversed(pods):
+        state = pod.states.get(Stage.PUBLISH)
+        if state is not None and state.terminated is not None and state.terminated.exit_code == 0:
+            return state.terminated
+    return None
+
+
+def _of_working(pod: Pod, events: Sequence[Event], deadline: str, attempt: int, most: int) -> Going:
+    count = f", attempt {attempt} of {most}" if attempt > 1 else ""
+    stage = pod.stage
+    cause = failure.of_waiting_pod(pod, events, deadline)
+    if cause is not None:
+        return Going(Phase.RUNNING if stage else Phase.QUEUED, Cause(cause.reason, cause.message, stage), attempt)
+    if stage is not None:
+        return Going(Phase.RUNNING, Cause(Reason.RUNNING, f"Stage {stage} runs{count}.", stage), attempt)
+    if pod.unschedulable is not None:
+        text = f"No node takes the pod: {pod.unschedulable.message} {failure.goes_on(deadline)}"
+        return Going(Phase.QUEUED, Cause(Reason.UNSCHEDULABLE, text), attempt)
+    return Going(Phase.QUEUED, Cause(Reason.QUEUED, f"Pod {pod.metadata.name} is starting{count}."), attempt)
+
+
+def _between_attempts(job: Job, pod: Pod, failures: int, most: int) -> Going:
+    if job.is_failing or failures >= most or failure.is_final(pod):
+        text = f"Stage {pod.stage} has failed; the Job is ending." if pod.stage else "The Job is ending."
+        return Going(Phase.RUNNING, Cause(Reason.RUNNING, text, pod.stage), min(failures, most))
+    cause = failure.of_failed_pod(pod)
+    text = f"Attempt {failures} of {most} failed, another one follows. {cause.reason}: {cause.message}"
+    return Going(Phase.RUNNING, Cause(Reason.RETRYING, text, cause.stage), failures)
+
+
+def _queued(job: Job) -> Cause:
+    return Cause(Reason.QUEUED, f"Job {job.metadata.name} is made; its pod has not started.")
+
+
+def _deadline(job: Job, run: Run) -> str:
+    end = (job.status.start_time or job.metadata.creation_timestamp) + parse_duration(run.timeout)
+    return end.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,179 @@
+"""What to do about a Report: facts in, decision out."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from report_operator.api.conditions import Phase, Reason
+from report_operator.api.report import ReportSpec, ReportStatus
+from report_operator.plan import artifacts, failure, progress, status
+from report_operator.plan.facts import (
+    Action,
+    Announcement,
+    Decision,
+    DeleteJob,
+    DeleteSecret,
+    DiscardArtifacts,
+    Facts,
+    ReadResult,
+    Seal,
+    StartRun,
+    Stored,
+)
+from report_operator.plan.failure import Cause
+from report_operator.plan.objects import Job
+from report_operator.plan.progress import EndedWell, Failed, Going
+
+REFUSED_RETRY = timedelta(seconds=60)
+"""A quota may free up, a policy may be mended: no event tells the operator when."""
+DELETED_RETRY = timedelta(seconds=10)
+"""The end of a Job is told by an event; this is for the case that the event is lost."""
+_SOONEST = timedelta(seconds=3)
+_LATEST = timedelta(seconds=60)
+
+
+def decide(facts: Facts) -> Decision:
+    """Return what brings the Report nearer to its spec. Pure: the same facts give the same decision.
+
+    The generation is the identity of a run: each has at most one Job, a settled one is only tidied up, and a new one
+    starts when no older run is left.
+    """
+    subject = facts.subject
+    if subject.metadata.deletion_timestamp is not None:
+        return Decision()  # Jobs and Secrets go with their owner.
+    if subject.is_settled:
+        return Decision(cleanup=_tidy_all(facts))
+    if facts.outage is not None:
+        cause = Cause(Reason.OPERATOR_RETRYING, f"{facts.outage} The operator tries again by itself.")
+        return replace(_write(facts, status.of_outage(facts, cause)), retry=True)
+    if _unfinished_others(facts):
+        return _replace_run(facts)
+    return _advance(facts)
+
+
+def _advance(facts: Facts) -> Decision:
+    """Return the decision about a generation that nothing stands in the way of."""
+    subject = facts.subject
+    if subject.spec is None:
+        written = _write(facts, status.of_invalid_spec(facts, Cause(Reason.INVALID_SPEC, subject.problem)))
+        return replace(written, cleanup=_tidy_others(facts))
+    if facts.refusal is not None:
+        cause = Cause(Reason.JOB_REFUSED, f"The API server refuses the run's Job: {facts.refusal}")
+        written = _write(facts, status.of_refusal(facts, cause))
+        return replace(written, cleanup=_tidy_others(facts), requeue_after=REFUSED_RETRY)
+    if facts.job is None:
+        return _without_job(facts)
+    return _with_job(facts, subject.spec, facts.job)
+
+
+def _without_job(facts: Facts) -> Decision:
+    subject = facts.subject
+    if not subject.is_observed or subject.status.job_name != subject.job_name:
+        return Decision(actions=(StartRun(subject.job_name),))
+    text = f"Job {subject.job_name} was deleted before its result was recorded. Edit the spec to run again."
+    written = _write(facts, status.of_failure(facts, None, Cause(Reason.JOB_DELETED, text), attempt=None))
+    # With no Job left to mark as sealed, the Secret goes before the status is final.
+    tidy = (DiscardArtifacts(subject.run_id),)
+    return replace(written, actions=(DeleteSecret(subject.job_name),), cleanup=tidy)
+
+
+def _with_job(facts: Facts, spec: ReportSpec, job: Job) -> Decision:
+    if job.metadata.deletion_timestamp is not None and not job.is_finished:
+        return Decision(requeue_after=DELETED_RETRY)
+    pods = [pod for pod in facts.pods if pod.metadata.is_owned_by(job.metadata.uid)]
+    found = progress.of_run(job, pods, facts.events, spec.run, _held_up_by(facts))
+    if isinstance(found, Going):
+        written = _write(facts, status.of_going(facts, job, found.phase, found.cause, found.attempt))
+        return replace(written, cleanup=_tidy_others(facts), requeue_after=_look_again(facts, job, found.phase))
+    if isinstance(found, Failed):
+        return _finish(facts, status.of_failure(facts, job, found.cause, found.attempt))
+    if facts.stored is None:
+        return Decision(actions=(ReadResult(found.outcome),))
+    return _finish(facts, _of_result(facts, spec, job, found, facts.stored))
+
+
+def _of_result(facts: Facts, spec: ReportSpec, job: Job, ended: EndedWell, stored: Stored) -> ReportStatus:
+    if stored.result is None:
+        missing = Cause(Reason.ARTIFACT_MISSING, stored.problem)
+        return status.of_failure(facts, job, missing, ended.attempt)
+    files = artifacts.check(spec, facts.subject.run_id, stored.result, stored.files)
+    if isinstance(files, Cause):
+        return status.of_failure(facts, job, files, ended.attempt)
+    return status.of_success(facts, job, ended.attempt, result=stored.result, files=files)
+
+
+def _finish(facts: Facts, final: ReportStatus) -> Decision:
+    written = _write(facts, final)
+    discard = () if final.phase is Phase.SUCCEEDED else (DiscardArtifacts(facts.subject.run_id),)
+    seal = Seal(facts.subject.job_name)
+    return replace(written, cleanup=(*_tidy_others(facts), *discard, seal))
+
+
+def _replace_run(facts: Facts) -> Decision:
+    others = _unfinished_others(facts)
+    ending = tuple(DeleteJob(job.metadata.name) for job in others if job.metadata.deletion_timestamp is None)
+    older = others[-1]
+    text = f"The spec was edited; Job {older.metadata.name} is being ended, then the new run starts."
+    written = _write(facts, status.of_replaced(facts, older, Cause(Reason.REPLACING, text)))
+    return replace(written, actions=ending, requeue_after=DELETED_RETRY)
+
+
+def _unfinished_others(facts: Facts) -> list[Job]:
+    mine = facts.subject.job_name
+    return [job for job in facts.jobs if job.metadata.name != mine and not job.is_finished]
+
+
+def _tidy_all(facts: Facts) -> tuple[Action, ...]:
+    """Return what a settled Report still needs: its own run sealed, others ended or sealed."""
+    job, subject = facts.job, facts.subject
+    ending = tuple(DeleteJob(other.metadata.name) for other in _unfinished_others(facts))
+    if job is None or job.is_sealed:
+        return (*ending, *_tidy_others(facts))
+    failed = subject.status.phase is not Phase.SUCCEEDED
+    discard = (DiscardArtifacts(subject.run_id),) if failed else ()
+    return (*ending, *_tidy_others(facts), *discard, Seal(subject.job_name))
+
+
+def _tidy_others(facts: Facts) -> tuple[Action, ...]:
+    """Return what runs of older generations still need when they have ended."""
+    subject, known = facts.subject, facts.subject.status
+    actions: list[Action] = []
+    for job in facts.jobs:
+        if job.metadata.name != subject.job_name and job.is_finished and not job.is_sealed:
+            if not (known.run_id == job.run_id and known.phase is Phase.SUCCEEDED):
+                actions.append(DiscardArtifacts(job.run_id))
+            actions.append(Seal(job.metadata.name))
+    unfinished = known.phase in (Phase.QUEUED, Phase.RUNNING)
+    names = {job.metadata.name for job in facts.jobs}
+    if unfinished and known.run_id not in (None, subject.run_id) and known.job_name not in names:
+        actions += [DeleteSecret(known.job_name)] if known.job_name else []
+        actions.append(DiscardArtifacts(str(known.run_id)))
+    return tuple(actions)
+
+
+def _write(facts: Facts, new: ReportStatus) -> Decision:
+    old = facts.subject.status
+    if new == old:
+        return Decision()
+    told = facts.subject.is_observed and old.reason is new.reason
+    if told or new.reason in (None, Reason.RUNNING) or new.message is None:
+        return Decision(status=new)
+    normal = new.reason in status.GOES_ON or new.reason is Reason.SUCCEEDED
+    return Decision(
+        status=new,
+        announcements=(Announcement("Normal" if normal else "Warning", new.reason, new.message),),
+    )
+
+
+def _held_up_by(facts: Facts) -> str:
+    """Return what the run waited for when it was last seen, as a sentence; empty when it did not wait."""
+    before = facts.subject.status
+    if not facts.subject.is_observed or before.reason in (None, Reason.QUEUED, Reason.RUNNING):
+        return ""
+    return f"It was held up by {before.reason}: {failure.without_outlook(before.message or '')}"
+
+
+def _look_again(facts: Facts, job: Job, phase: Phase) -> timedelta:
+    """Return the delay that finds a stuck pod soon, and costs little where it stays stuck."""
+    if phase is Phase.RUNNING:
+        return _LATEST
+    return min(max((facts.now - job.metadata.creation_timestamp) / 2, _SOONEST), _LATEST)

@@ -1,0 +1,158 @@
+"""The status of a Report: phase, conditions with the meaning of kstatus, and what the run has made."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from report_operator.api.conditions import ConditionType, Phase, Reason
+from report_operator.api.report import Artifact, Condition, Period, ReportSpec, ReportStatus
+from report_operator.api.run import Result
+from report_operator.plan import artifacts
+from report_operator.plan.facts import Facts
+from report_operator.plan.failure import Cause
+from report_operator.plan.objects import Job
+
+GOES_ON = frozenset(
+    {
+        Reason.QUEUED,
+        Reason.RUNNING,
+        Reason.RETRYING,
+        Reason.REPLACING,
+        Reason.UNSCHEDULABLE,
+        Reason.OPERATOR_RETRYING,
+    }
+)
+"""Reasons that need nobody: Reconciling holds. With any other, until success, Stalled holds."""
+
+_MESSAGE = 2048
+
+
+def of_outage(facts: Facts, cause: Cause) -> ReportStatus:
+    """Return the status while the operator cannot do its part; what is known of an unfinished run is kept."""
+    previous = facts.subject.status
+    if previous.phase in (None, Phase.SUCCEEDED, Phase.FAILED):
+        previous = ReportStatus(phase=Phase.QUEUED, run_id=facts.subject.run_id)
+    return _with_cause(facts, previous, cause)
+
+
+def of_refusal(facts: Facts, cause: Cause) -> ReportStatus:
+    """Return the status of a generation whose Job cannot be made."""
+    return _with_cause(facts, ReportStatus(phase=Phase.QUEUED, run_id=facts.subject.run_id), cause)
+
+
+def of_replaced(facts: Facts, older: Job, cause: Cause) -> ReportStatus:
+    """Return the status while an older generation's run is being ended; run and Job are that run's."""
+    fresh = ReportStatus(phase=Phase.QUEUED, run_id=older.run_id, job_name=older.metadata.name)
+    return _with_cause(facts, fresh, cause)
+
+
+def of_going(facts: Facts, job: Job, phase: Phase, cause: Cause, attempt: int) -> ReportStatus:
+    """Return the status of a run that has not ended."""
+    base = _of_run(facts, job, attempt)
+    return _with_cause(facts, base.model_copy(update={"phase": phase, "stage": cause.stage}), cause)
+
+
+def of_failure(facts: Facts, job: Job | None, cause: Cause, attempt: int | None) -> ReportStatus:
+    """Return the final status of a generation that has no artifacts."""
+    base = _of_run(facts, job, attempt)
+    update = {"phase": Phase.FAILED, "stage": cause.stage, "completion_time": _seconds(facts.now)}
+    return _with_cause(facts, base.model_copy(update=update), cause)
+
+
+def of_invalid_spec(facts: Facts, cause: Cause) -> ReportStatus:
+    """Return the status of a generation that cannot be run."""
+    return _with_cause(facts, ReportStatus(phase=Phase.FAILED), cause)
+
+
+def of_success(
+    facts: Facts, job: Job, attempt: int, *, result: Result, files: list[Artifact]
+) -> ReportStatus:
+    """Return the final status of a generation whose artifacts are all in the store."""
+    document = artifacts.inline(result)
+    status = _of_run(facts, job, attempt).model_copy(
+        update={
+            "phase": Phase.SUCCEEDED,
+            "completion_time": _seconds(facts.now),
+            "metrics": artifacts.metrics(result),
+            "inline": document,
+            "artifacts": files,
+        }
+    )
+    count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
+    status = _with_cause(facts, status, Cause(Reason.SUCCEEDED, f"{count} in the store."))
+    outputs = facts.subject.spec.outputs if facts.subject.spec is not None else []
+    wanted = next((output for output in outputs if output.inline), None)
+    if wanted is None:
+        return status
+    inlined = _inlined(facts, wanted.file_name, document is not None, result.inline_size)
+    return status.model_copy(update={"conditions": [*status.conditions, inlined]})
+
+
+def _of_run(facts: Facts, job: Job | None, attempt: int | None) -> ReportStatus:
+    previous = facts.subject.status if facts.subject.is_observed else ReportStatus()
+    return ReportStatus(
+        run_id=facts.subject.run_id,
+        job_name=facts.subject.job_name if job is not None else previous.job_name,
+        attempt=attempt or previous.attempt,
+        period=_in_utc(facts.subject.spec),
+        start_time=job.metadata.creation_timestamp if job is not None else previous.start_time,
+    )
+
+
+def _with_cause(facts: Facts, status: ReportStatus, cause: Cause) -> ReportStatus:
+    message = cause.message if len(cause.message) <= _MESSAGE else cause.message[: _MESSAGE - 1] + "…"
+    short = Cause(cause.reason, message, cause.stage)
+    return status.model_copy(
+        update={
+            "observed_generation": facts.subject.metadata.generation,
+            "reason": cause.reason,
+            "message": message,
+            "conditions": _conditions(facts, short),
+        }
+    )
+
+
+def _conditions(facts: Facts, cause: Cause) -> list[Condition]:
+    """Return Ready, and Reconciling or Stalled where they hold.
+
+    Ready is Unknown while a run goes on, so that `kubectl wait --for=condition=Ready=False` waits for a failure.
+    """
+    if cause.reason is Reason.SUCCEEDED:
+        return [_condition(facts, ConditionType.READY, "True", cause)]
+    if cause.reason in GOES_ON:
+        ready = _condition(facts, ConditionType.READY, "Unknown", cause)
+        return [ready, _condition(facts, ConditionType.RECONCILING, "True", cause)]
+    ready = _condition(facts, ConditionType.READY, "False", cause)
+    return [ready, _condition(facts, ConditionType.STALLED, "True", cause)]
+
+
+def _inlined(facts: Facts, name: str, held: bool, size: int | None) -> Condition:
+    if held:
+        return _condition(facts, ConditionType.INLINED, "True", Cause(Reason.SUCCEEDED, f"{name} is in status.inline."))
+    known = f" ({size} bytes)" if size is not None else ""
+    text = f"{name}{known} is larger than 16 KiB; use the links in status.artifacts."
+    return _condition(facts, ConditionType.INLINED, "False", Cause(Reason.INLINE_TOO_LARGE, text))
+
+
+def _condition(
+    facts: Facts, kind: ConditionType, status: Literal["True", "False", "Unknown"], cause: Cause
+) -> Condition:
+    before = next((c for c in facts.subject.status.conditions if c.type == kind), None)
+    kept = before is not None and before.status == status
+    return Condition(
+        type=kind,
+        status=status,
+        reason=cause.reason,
+        message=cause.message,
+        last_transition_time=before.last_transition_time if before is not None and kept else _seconds(facts.now),
+        observed_generation=facts.subject.metadata.generation,
+    )
+
+
+def _in_utc(spec: ReportSpec | None) -> Period | None:
+    if spec is None or spec.period is None:
+        return None
+    return Period(start=spec.period.start.astimezone(UTC), end=spec.period.end.astimezone(UTC))
+
+
+def _seconds(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(microsecond=0)

@@ -1,0 +1,91 @@
+"""The Report that a decision is about, as the API server holds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from report_operator.api.conditions import Phase, Reason
+from report_operator.api.report import ObjectMeta, ReportSpec, ReportStatus
+from report_operator.plan import names
+
+_TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+_PHASES = frozenset(phase.value for phase in Phase)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A Report whose parts were read one by one, so that a part that cannot be read does not hide the others."""
+
+    metadata: ObjectMeta
+    spec: ReportSpec | None
+    """None when this version cannot read it."""
+    problem: str
+    """Why there is no spec; empty when there is one."""
+    status: ReportStatus
+    """Without the fields that this version cannot read."""
+    raw_phase: str
+    """The phase as written, which a newer operator may have."""
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
+        """Read a Report as it came from the API server."""
+        spec, problem = _read_spec(manifest.get("spec"))
+        raw_status = manifest.get("status") or {}
+        return cls(
+            metadata=ObjectMeta.model_validate(manifest["metadata"]),
+            spec=spec,
+            problem=problem,
+            status=_read_status(raw_status),
+            raw_phase=raw_status.get("phase", ""),
+        )
+
+    @property
+    def run_id(self) -> str:
+        """Return the identity of this generation's run."""
+        return names.run_id(self.metadata.uid, self.metadata.generation)
+
+    @property
+    def job_name(self) -> str:
+        """Return the name of this generation's Job and Secret."""
+        return names.job_name(self.metadata.name, self.metadata.uid, self.metadata.generation)
+
+    @property
+    def prefix(self) -> str:
+        """Return this generation's folder in the store."""
+        return names.run_prefix(self.metadata.namespace, self.metadata.name, self.run_id)
+
+    @property
+    def is_observed(self) -> bool:
+        """Return whether the status is about this generation."""
+        return self.status.observed_generation == self.metadata.generation
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether this generation has its final status.
+
+        A phase of a newer operator counts as final: after a downgrade its Reports are left alone until they are edited.
+        A spec that could not be read does not: after an upgrade it may be.
+        """
+        if not self.is_observed or self.status.reason is Reason.INVALID_SPEC:
+            return False
+        return self.status.phase in _TERMINAL or bool(self.raw_phase and self.raw_phase not in _PHASES)
+
+
+def _read_spec(raw: Any) -> tuple[ReportSpec | None, str]:
+    try:
+        return ReportSpec.model_validate(raw), ""
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        return None, f"spec{place} cannot be read by this version of the operator: {first['msg']}{more}"
+
+
+def _read_status(raw: Mapping[str, Any]) -> ReportStatus:
+    try:
+        return ReportStatus.model_validate(raw)
+    except ValidationError as error:
+        unreadable = {str(problem["loc"][0]) for problem in error.errors(include_url=False)}
+        return ReportStatus.model_validate({key: value for key, value in raw.items() if key not in unreadable})
