@@ -1,0 +1,147 @@
+"""The page: a document laid out as HTML by a template, the same for HTML and PDF."""
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import FunctionLoader
+from markupsafe import Markup
+
+from report_operator.api.conditions import Reason
+from report_operator.api.sources import KeySelector
+from report_operator.run import charts, markdown, sqltypes
+from report_operator.run.document import (
+    ChartContent,
+    Content,
+    GridContent,
+    MetricContent,
+    RowsContent,
+    SectionContent,
+    TableContent,
+    TextContent,
+)
+from report_operator.run.documents import Material
+from report_operator.run.failure import RunError
+from report_operator.run.sandbox import Sandbox, user_code
+from report_operator.run.workspace import Workspace
+
+BUILT_IN = ("standard.html", "blocks.html", "standard.css")
+_STANDARD = "standard.html"
+_WIDE_FROM, _WIDEST_FROM = 10, 17
+"""Columns from which a table is set smaller, and in PDF on landscape pages."""
+
+
+@lru_cache(maxsize=1)
+def lay_out(material: Material) -> str:
+    """Return the HTML page of a document; made once, for HTML and PDF.
+
+    Raises RunError: ConfigMapNotFound, TemplateFailed and OutOfMemory, which only a template of the user's can raise.
+    """
+    document, selector = material.document, material.template.config_map_ref
+    sections = [_section(number, part) for number, part in enumerate(document.sections, 1)]
+    visible = {**material.variables, "sections": sections}
+    if selector is None:
+        sandbox = _sandbox(None, "")
+        return sandbox.run(sandbox.get_template(_STANDARD), visible)
+    name = document.template
+    sandbox = _sandbox(name, _read(selector, material.workspace))
+    with user_code(name, f"template {name}", visible):
+        return sandbox.run(sandbox.get_template(name), visible)
+
+
+def _read(selector: KeySelector, workspace: Workspace) -> str:
+    """Return the source of the user's template."""
+    path = workspace.config_maps / selector.name / selector.key
+    if not path.is_file():
+        raise RunError(
+            Reason.CONFIG_MAP_NOT_FOUND,
+            f"spec.template.configMapRef: there is no ConfigMap {selector.name!r} with key {selector.key!r}",
+        )
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise RunError(
+            Reason.TEMPLATE_FAILED,
+            f"spec.template.configMapRef: key {selector.key!r} of ConfigMap {selector.name!r} is not UTF-8 text:"
+            f" {error.reason} at byte {error.start}",
+        ) from error
+
+
+def _sandbox(name: str | None, source: str) -> Sandbox:
+    """Return the environment that knows the built-in templates and the user's, and no other file."""
+
+    def load(wanted: str) -> tuple[str, str, None] | None:
+        if wanted == name:
+            return source, wanted, None
+        return (_built_in(wanted), wanted, None) if wanted in BUILT_IN else None
+
+    return Sandbox(FunctionLoader(load))
+
+
+def _built_in(name: str) -> str:
+    return (files("report_operator.run") / "templates" / name).read_text("utf-8")
+
+
+def _section(number: int, section: SectionContent) -> dict[str, Any]:
+    content = [_block(f"block-{number}-{i}", part) for i, part in enumerate(section.content, 1)]
+    return {"title": section.title, "content": content}
+
+
+def _block(key: str, content: Content) -> dict[str, Any]:
+    """Return a block as templates see it: plain values and finished HTML, nothing with methods."""
+    match content:
+        case TextContent():
+            return {"type": "text", "title": content.title, "html": markdown.to_html(content.content)}
+        case MetricContent():
+            return {
+                "type": "metric",
+                "title": content.title,
+                "text": content.text,
+                "description": content.description,
+            }
+        case GridContent():
+            cards = [_block(f"{key}-{i}", card) for i, card in enumerate(content.cards, 1)]
+            return {"type": "grid", "columns": content.columns, "cards": cards}
+        case TableContent():
+            return _table(key, content)
+        case ChartContent():
+            svg = charts.to_svg(content, key) if content.rows else None
+            return {
+                "type": "chart",
+                "id": key,
+                "title": content.title,
+                "svg": svg,
+                "note": _note(content, "drawn"),
+            }
+
+
+def _table(key: str, table: TableContent) -> dict[str, Any]:
+    numeric = [sqltypes.is_number(column.type) for column in table.columns]
+    return {
+        "type": "table",
+        "id": key,
+        "title": table.title,
+        "table": table.table,
+        "columns": [
+            {
+                "title": column.title,
+                "numeric": is_numeric,
+                "attributes": Markup(' class="n"') if is_numeric else "",
+            }
+            for column, is_numeric in zip(table.columns, numeric, strict=True)
+        ],
+        "rows": table.texts,
+        "note": _note(table, "shown"),
+        "width": _width(len(table.columns)),
+    }
+
+
+def _width(columns: int) -> str:
+    if columns >= _WIDEST_FROM:
+        return "widest"
+    return "wide" if columns >= _WIDE_FROM else "normal"
+
+
+def _note(content: RowsContent, verb: str) -> str | None:
+    shown, total = len(content.rows), content.total_rows
+    return f"{shown:,} of {total:,} rows {verb}" if shown < total else None

@@ -1,0 +1,129 @@
+"""The fetched tables, as render reads them: Parquet files through DuckDB, nothing else."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+
+from report_operator.api.conditions import Reason
+from report_operator.run import sqltypes
+from report_operator.run.failure import RunError
+from report_operator.run.workspace import ColumnInfo, Context, TableInfo, Workspace
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a table."""
+
+    columns: list[ColumnInfo]
+    """The columns read, in the order asked for."""
+    rows: list[tuple[Any, ...]]
+    """The first rows, in the table's order; zoned times are aware datetimes in UTC."""
+    total: int
+    """Number of rows of the whole table."""
+
+
+class Tables(AbstractContextManager["Tables"]):
+    """Reads the tables of a workspace; a context manager that holds the database connection."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Read which tables there are from the workspace's `Context`."""
+        self._workspace = workspace
+        self._infos: Mapping[str, TableInfo] = Context.model_validate_json(workspace.context.read_bytes()).tables
+        self._connection = duckdb.connect(":memory:")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of all sources and tables."""
+        return list(self._infos)
+
+    def info(self, table: str) -> TableInfo:
+        """Return number of rows and columns of a table that the spec may name."""
+        return self._infos[table]
+
+    def column(self, table: str, column: str, place: str) -> ColumnInfo:
+        """Return a column by name; `place` is where the spec names it. Raises RunError (ColumnNotFound)."""
+        known = self.info(table).columns
+        for found in known:
+            if found.name == column:
+                return found
+        raise RunError(
+            Reason.COLUMN_NOT_FOUND,
+            f"{place}: table {table!r} has no column {column!r}; it has: {', '.join(c.name for c in known)}",
+        )
+
+    def read(self, table: str, chosen: Sequence[ColumnInfo], limit: int) -> Rows:
+        """Return the first `limit` rows of these columns."""
+        info = self.info(table)
+        selected = ", ".join(f"{_readable(column)} AS c{i}" for i, column in enumerate(chosen))
+        found = self._connection.execute(
+            f"SELECT {selected} FROM read_parquet(?) LIMIT ?",  # noqa: S608 - names are quoted
+            [str(self._workspace.table(table)), limit],
+        ).fetchall()
+        converters = [_converter(column.type) for column in chosen]
+        if any(converters):
+            found = [
+                tuple(
+                    value if convert is None or value is None else convert(value)
+                    for value, convert in zip(row, converters, strict=True)
+                )
+                for row in found
+            ]
+        return Rows(list(chosen), found, info.rows)
+
+    def export(self, table: str, expressions: Sequence[str], target: Path, options: str) -> None:
+        """Write all rows of a table to a file: a column for each SQL expression, with the options of DuckDB's COPY."""
+        self._connection.execute(
+            f"COPY (SELECT {', '.join(expressions)} FROM read_parquet(?)) TO {literal(str(target))} ({options})",  # noqa: S608
+            [str(self._workspace.table(table))],
+        )
+
+
+def quoted(name: str) -> str:
+    """Return a name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _readable(column: ColumnInfo) -> str:
+    """Return the SQL expression that hands a column over in a form that the Python client can take.
+
+    Zoned times would need pytz in the client, and lose nothing as plain UTC times; nested values come as JSON.
+    """
+    name = quoted(column.name)
+    if sqltypes.is_plain(column.type):
+        return name
+    if sqltypes.is_zoned(column.type):
+        return f"timezone('UTC', {name})"
+    if sqltypes.is_nested(column.type):
+        return f"to_json({name})"
+    return f"CAST({name} AS {'TIMESTAMP' if sqltypes.is_timestamp(column.type) else 'VARCHAR'})"
+
+
+def _converter(type_: str) -> Callable[[Any], Any] | None:
+    """Return what makes the value of a column from what `_readable` hands over."""
+    if sqltypes.is_zoned(type_):
+        return _in_utc
+    return json.loads if sqltypes.is_nested(type_) else None
+
+
+def _in_utc(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
