@@ -1,0 +1,89 @@
+"""What the chart makes, before any cluster sees it."""
+
+import yaml
+
+import report_operator
+from tests.support.apiserver import ROOT
+from tests.support.chart import CHART, environment, helm, one, render
+
+ROLE = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/reports"}
+IRSA = {
+    "serviceAccount": {"annotations": ROLE},
+    "store": {"embedded": {"enabled": False}, "bucket": "team-reports"},
+}
+
+
+def test_lint() -> None:
+    result = helm("lint", "--strict", CHART)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_versions_are_the_package_s() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    kustomization = yaml.safe_load((ROOT / "manifests/kustomization.yaml").read_text())
+    assert {chart["version"], chart["appVersion"], kustomization["images"][0]["newTag"]} == {
+        report_operator.__version__
+    }
+
+
+def test_crds_are_the_project_s_and_stay_on_uninstall() -> None:
+    crds = {path.name: yaml.safe_load(path.read_text()) for path in (ROOT / "crds").glob("*.yaml")}
+    rendered = [each for each in render() if each["kind"] == "CustomResourceDefinition"]
+    assert [each["metadata"].pop("annotations") for each in rendered] == [{"helm.sh/resource-policy": "keep"}] * len(
+        crds
+    )
+    assert {f"{each['metadata']['name']}.yaml": each for each in rendered} == crds
+
+
+def test_operator_and_store_share_random_credentials_that_no_manifest_holds() -> None:
+    objects = render()
+    assert not [each for each in objects if each["kind"] == "Secret"]
+    operator = one(objects, "Deployment", "report-operator")
+    store = one(objects, "Deployment", "report-operator-store")
+    [maker] = operator["spec"]["template"]["spec"]["initContainers"]
+    assert maker["args"] == ["store-credentials", "--secret=report-operator-store", "--namespace=reporting"]
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        reference = {"secretKeyRef": {"name": "report-operator-store", "key": name}}
+        assert environment(operator, "operator")[name] == reference
+        assert environment(store, "seaweedfs")[name] == reference
+
+
+def test_embedded_store_shows_nothing_but_s3() -> None:
+    """Its other servers ask nobody for a password; the gRPC port beside S3 does with a signing key."""
+    store = one(render(), "Deployment", "report-operator-store")
+    pod = store["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    arguments = pod["containers"][0]["args"]
+    assert {"-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0", "-s3.iam=false"} <= set(arguments)
+    assert "WEED_JWT_FILER_SIGNING_KEY" in environment(store, "seaweedfs")
+
+
+def test_embedded_store_keeps_its_files_on_uninstall() -> None:
+    claim = one(render(), "PersistentVolumeClaim", "report-operator-store")
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+def test_own_bucket_with_a_cloud_role_takes_no_credentials() -> None:
+    objects = render(IRSA)
+    operator = one(objects, "Deployment", "report-operator")
+    settings = environment(operator, "operator")
+    assert not [name for name in settings if name.startswith("AWS_")]
+    assert settings["REPORT_OPERATOR_STORE_BUCKET"] == "team-reports"
+    assert settings["REPORT_OPERATOR_STORE_ENDPOINT"] == ""
+    assert settings["REPORT_OPERATOR_STORE_PATH_STYLE"] == "false"
+    assert "initContainers" not in operator["spec"]["template"]["spec"]
+    assert not [each for each in objects if each["metadata"]["name"].endswith("-store")]
+    account = one(objects, "ServiceAccount", "report-operator")
+    assert account["metadata"]["annotations"] == ROLE
+
+
+def test_services_find_their_pods() -> None:
+    objects = render()
+    pods = [each["spec"]["template"]["metadata"]["labels"] for each in objects if each["kind"] == "Deployment"]
+    services = [each["spec"]["selector"] for each in objects if each["kind"] == "Service"]
+    assert [sum(selector.items() <= labels.items() for labels in pods) for selector in services] == [1, 1]
+
+
+def test_two_releases_share_nothing_but_the_crds() -> None:
+    first, second = ({(o["kind"], o["metadata"]["name"]) for o in render(release=name)} for name in ("a", "b"))
+    assert {kind for kind, _ in first & second} == {"CustomResourceDefinition"}

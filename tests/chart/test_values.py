@@ -1,0 +1,120 @@
+"""values.schema.json is strict, and every value in it does something."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.chart import CHART, Object, helm, render
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+
+OWN_STORE = {"store": {"embedded": {"enabled": False}}}
+CHANGED: dict[str, Any] = {
+    "image.repository": "images.example.com/reports",
+    "image.tag": "9.9.9",
+    "image.pullPolicy": "Always",
+    "imagePullSecrets": ["pull"],
+    "crds.enabled": False,
+    "workers": 3,
+    "logLevel": "DEBUG",
+    "resources": {"limits": {"memory": "1Gi", "cpu": 1}},
+    "podAnnotations": {"example.com/team": "reports"},
+    "nodeSelector": {"pool": "infra"},
+    "tolerations": [{"key": "infra", "operator": "Exists"}],
+    "serviceAccount.annotations": {"example.com/role": "reports"},
+    "run.resources": {"limits": {"memory": "3Gi"}},
+    "run.scratchSize": "5Gi",
+    "run.jobTTL": "1h30m",
+    "store.bucket": "team-reports",
+    "store.prefix": "reports/",
+    "store.region": "eu-central-1",
+    "store.endpoint": "https://s3.example.com",
+    "store.publicEndpoint": "https://files.example.com",
+    "store.pathStyle": True,
+    "store.existingSecret": "bucket-keys",
+    "store.embedded.enabled": False,
+    "store.embedded.image": "images.example.com/seaweedfs:4.48",
+    "store.embedded.resources": {"limits": {"memory": "3Gi"}},
+    "store.embedded.persistence.enabled": False,
+    "store.embedded.persistence.size": "500Gi",
+    "store.embedded.persistence.storageClass": "fast",
+    "store.embedded.service.type": "LoadBalancer",
+    "store.embedded.service.nodePort": 30333,
+}
+NEEDS_OWN_STORE = {"store.endpoint", "store.existingSecret", "store.pathStyle"}
+
+
+def leaves(node: Object, path: str = "") -> Iterator[tuple[str, Object]]:
+    """Yield path and schema of every value."""
+    for name, child in node["properties"].items():
+        if "properties" in child:
+            yield from leaves(child, f"{path}{name}.")
+        elif name != "global":
+            yield path + name, child
+
+
+def nested(path: str, value: Any, base: Object | None = None) -> Object:
+    """Return values with `value` at a dotted path, on top of `base`."""
+    top: Object = json.loads(json.dumps(base or {}))
+    inner = top
+    *folders, last = path.split(".")
+    for name in folders:
+        inner = inner.setdefault(name, {})
+    inner[last] = value
+    return top
+
+
+def test_every_value_has_a_case_here() -> None:
+    assert {path for path, _ in leaves(SCHEMA)} == CHANGED.keys()
+
+
+@pytest.mark.parametrize("path", CHANGED)
+def test_value_changes_what_is_made(path: str) -> None:
+    base = OWN_STORE if path in NEEDS_OWN_STORE else {}
+    assert render(nested(path, CHANGED[path], base)) != render(base)
+
+
+@pytest.mark.parametrize("path", sorted({path.rpartition(".")[0] for path, _ in leaves(SCHEMA)}))
+def test_unknown_value_is_refused_by_name(path: str) -> None:
+    typo = f"{path}.tpyo".removeprefix(".")
+    refused = helm("template", "x", CHART, f"--set={typo}=1")
+    assert refused.returncode != 0
+    assert "additional properties 'tpyo' not allowed" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("image.repository", ""),
+        ("image.pullPolicy", "Sometimes"),
+        ("imagePullSecrets", [""]),
+        ("workers", 0),
+        ("workers", "four"),
+        ("logLevel", "verbose"),
+        ("resources", {"limit": {}}),
+        ("run.scratchSize", "2GB"),
+        ("run.jobTTL", "P1D"),
+        ("run.jobTTL", ""),
+        ("store.bucket", "My_Bucket"),
+        ("store.prefix", "/reports"),
+        ("store.endpoint", "s3.example.com"),
+        ("store.publicEndpoint", "https://files.example.com/path"),
+        ("store.embedded.persistence.size", "10"),
+        ("store.embedded.service.type", "ExternalName"),
+        ("store.embedded.service.nodePort", 70000),
+    ],
+)
+def test_bad_value_is_refused_with_its_place(path: str, value: Any) -> None:
+    refused = helm("template", "x", CHART, f"--set-json={json.dumps(nested(path, value))}")
+    assert refused.returncode != 0
+    assert f"at '/{path.replace('.', '/')}" in refused.stderr
+
+
+@pytest.mark.parametrize("path", ["store.endpoint", "store.existingSecret"])
+def test_two_stores_are_refused_with_the_way_out(path: str) -> None:
+    refused = helm("template", "x", CHART, f"--set={path}={CHANGED[path]}")
+    assert refused.returncode != 0
+    assert f"{path} " in refused.stderr
+    assert "set store.embedded.enabled=false to use it" in refused.stderr
