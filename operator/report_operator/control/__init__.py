@@ -1,0 +1,1 @@
+"""The operator process: watches, work queue, reconciliation, health, metrics. The only importer of kopf."""

@@ -10,7 +10,6 @@ from report_operator.api.metadata import (
     REPORT_UID_LABEL,
     RUN_ID_LABEL,
 )
-from report_operator.plan import names
 from report_operator.plan.subject import Subject
 
 
@@ -32,18 +31,15 @@ def metadata(subject: Subject) -> dict[str, Any]:
         "name": subject.job_name,
         "namespace": subject.metadata.namespace,
         "ownerReferences": [owner],
-        **marks(subject),
+        "labels": labels(subject),
     }
 
 
-def marks(subject: Subject) -> dict[str, Any]:
-    """Return labels, and as annotation the Report's whole name: a label value may be too short for it."""
+def labels(subject: Subject) -> dict[str, str]:
+    """Return the labels of everything that belongs to the run; a Report's name is a label value by the CRD's rule."""
     return {
-        "labels": {
-            MANAGED_BY_LABEL: MANAGER,
-            REPORT_LABEL: names.label_value(subject.metadata.name),
-            REPORT_UID_LABEL: subject.metadata.uid,
-            RUN_ID_LABEL: subject.run_id,
-        },
-        "annotations": {REPORT_LABEL: subject.metadata.name},
+        MANAGED_BY_LABEL: MANAGER,
+        REPORT_LABEL: subject.metadata.name,
+        REPORT_UID_LABEL: subject.metadata.uid,
+        RUN_ID_LABEL: subject.run_id,
     }

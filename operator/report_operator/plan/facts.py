@@ -1,7 +1,7 @@
 """What a decision is made from, and what it consists of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -126,16 +126,16 @@ class Announcement:
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do now: actions, then status, then cleanup, then announcements."""
+    """What to do now, in the order of the fields."""
 
     actions: tuple[Action, ...] = ()
     """In this order. After a StartRun or ReadResult, decide again with its answer."""
     status: ReportStatus | None = None
     """The status to write; None when it is right as it is."""
+    announcements: tuple[Announcement, ...] = ()
+    """Events that tell of a transition."""
     cleanup: tuple[Action, ...] = ()
     """What must not happen before the status is written."""
-    announcements: tuple[Announcement, ...] = field(default=())
-    """Events that tell of a transition."""
     requeue_after: timedelta | None = None
     """Look again after this time at the latest; None when an event will come, or nothing."""
     retry: bool = False

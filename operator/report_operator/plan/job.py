@@ -66,7 +66,7 @@ def manifest(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
                 ]
             },
             "template": {
-                "metadata": child.marks(subject),
+                "metadata": {"labels": child.labels(subject)},
                 "spec": _pod(subject, spec, defaults),
             },
         },

@@ -5,8 +5,7 @@ from hashlib import sha256
 from report_operator.api.outputs import DEFAULT_STEM, Output
 
 _JOB_NAME_STEM = 46
-"""A pod is named after its Job with six more characters; a label value and a host name have at most 63."""
-_LABEL_VALUE = 63
+"""Leaves room for the digest, and for the six characters that the name of a pod has more than its Job's."""
 
 
 def run_id(uid: str, generation: int) -> str:
@@ -17,12 +16,7 @@ def run_id(uid: str, generation: int) -> str:
 def job_name(report: str, uid: str, generation: int) -> str:
     """Return the name of the run's Job and Secret: a DNS label of at most 57 characters, the same every time."""
     digest = sha256(run_id(uid, generation).encode()).hexdigest()[:10]
-    return f"{_cut(report.replace('.', '-'), _JOB_NAME_STEM)}-{digest}"
-
-
-def label_value(text: str) -> str:
-    """Return the text as far as it fits into a label value (at most 63 characters, alphanumeric at both ends)."""
-    return _cut(text, _LABEL_VALUE)
+    return f"{report.replace('.', '-')[:_JOB_NAME_STEM].rstrip('-')}-{digest}"
 
 
 def run_prefix(namespace: str, report: str, run: str) -> str:
@@ -34,7 +28,3 @@ def download_name(report: str, output: Output) -> str:
     """Return the file name that a browser saves an output under: `weekly.pdf`, or `weekly-by_product.csv`."""
     stem, _, ending = output.file_name.rpartition(".")
     return f"{report}.{ending}" if stem == DEFAULT_STEM else f"{report}-{stem}.{ending}"
-
-
-def _cut(text: str, length: int) -> str:
-    return text[:length].rstrip("-._")

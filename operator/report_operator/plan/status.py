@@ -63,9 +63,7 @@ def of_invalid_spec(facts: Facts, cause: Cause) -> ReportStatus:
     return _with_cause(facts, ReportStatus(phase=Phase.FAILED), cause)
 
 
-def of_success(
-    facts: Facts, job: Job, attempt: int, *, result: Result, files: list[Artifact]
-) -> ReportStatus:
+def of_success(facts: Facts, job: Job, attempt: int, *, result: Result, files: list[Artifact]) -> ReportStatus:
     """Return the final status of a generation whose artifacts are all in the store."""
     document = artifacts.inline(result)
     status = _of_run(facts, job, attempt).model_copy(

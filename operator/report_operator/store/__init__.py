@@ -1,0 +1,1 @@
+"""The object store that artifacts are in: the only importer of its client."""

@@ -1,0 +1,42 @@
+"""Reads what a decision about a Report needs, and no more."""
+
+from datetime import datetime
+
+from report_operator.api.metadata import REPORT_UID_LABEL, RUN_ID_LABEL
+from report_operator.cluster.client import Cluster, Json
+from report_operator.plan import progress
+from report_operator.plan.facts import Facts
+from report_operator.plan.objects import Event, Job, Pod
+from report_operator.plan.subject import Subject
+
+
+async def gather(cluster: Cluster, manifest: Json, now: datetime) -> Facts:
+    """Return the facts about a Report that was just read: one to four requests.
+
+    Its Jobs always; the pods of the current run while its Job is not sealed; the Events of a pod or Job only when it
+    does not get on.
+    """
+    subject = Subject.from_manifest(manifest)
+    namespace, uid = subject.metadata.namespace, subject.metadata.uid
+    if subject.metadata.deletion_timestamp is not None:
+        return Facts(now, subject)
+    jobs = [Job.model_validate(j) for j in await cluster.jobs(namespace, f"{REPORT_UID_LABEL}={uid}")]
+    facts = Facts(now, subject, jobs=tuple(job for job in jobs if job.metadata.is_owned_by(uid)))
+    job = facts.job
+    if job is None or job.is_sealed or subject.is_settled:
+        return facts
+    pods = await _pods(cluster, job)
+    events = await _events(cluster, job, pods) if progress.is_stuck(job, pods, now) else ()
+    return Facts(now, subject, facts.jobs, pods, events)
+
+
+async def _pods(cluster: Cluster, job: Job) -> tuple[Pod, ...]:
+    found = await cluster.pods(job.metadata.namespace, f"{RUN_ID_LABEL}={job.run_id}")
+    pods = [Pod.model_validate(pod) for pod in found]
+    mine = [pod for pod in pods if pod.metadata.is_owned_by(job.metadata.uid)]
+    return tuple(sorted(mine, key=lambda pod: (pod.metadata.creation_timestamp, pod.metadata.name)))
+
+
+async def _events(cluster: Cluster, job: Job, pods: tuple[Pod, ...]) -> tuple[Event, ...]:
+    about = pods[-1].metadata if pods else job.metadata
+    return tuple(Event.model_validate(e) for e in await cluster.events_about(about.namespace, about.uid))

@@ -1,0 +1,160 @@
+"""Carries out the actions of a decision."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+from report_operator.api.fields import parse_duration
+from report_operator.api.report import ReportSpec
+from report_operator.api.run import RESULT_FILE, Links, Outcome, Result
+from report_operator.cluster.client import Cluster, Json
+from report_operator.cluster.errors import (
+    AlreadyExistsError,
+    ClusterError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+)
+from report_operator.plan import job, names, secret
+from report_operator.plan.facts import (
+    Action,
+    DeleteJob,
+    DeleteSecret,
+    DiscardArtifacts,
+    Facts,
+    ReadResult,
+    Seal,
+    StartRun,
+    Stored,
+    StoredFile,
+)
+from report_operator.plan.objects import Job
+from report_operator.plan.subject import Subject
+from report_operator.store.s3 import S3Store
+
+_RESULT_LIMIT = 1024 * 1024
+"""Bytes of a result that are read: a run is not trusted with the operator's memory."""
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Does what decisions ask for."""
+
+    cluster: Cluster
+    store: S3Store
+    defaults: job.RunDefaults
+    job_ttl: timedelta
+
+    async def perform(self, action: Action, facts: Facts) -> Facts:
+        """Carry out an action that may be repeated, and return the facts with its answer.
+
+        Raises ClusterError or StoreError; ConflictError when the facts have changed and are to be gathered anew.
+        """
+        namespace = facts.subject.metadata.namespace
+        match action:
+            case StartRun():
+                return await self._start_run(facts)
+            case ReadResult(outcome):
+                return replace(facts, stored=await self._read_result(facts.subject, outcome))
+            case DeleteJob(name):
+                await self.cluster.delete_job(namespace, name)
+                await self.cluster.delete_secret(namespace, name)
+            case DeleteSecret(name):
+                await self.cluster.delete_secret(namespace, name)
+            case DiscardArtifacts(run_id):
+                await self.store.delete(names.run_prefix(namespace, facts.subject.metadata.name, run_id))
+            case Seal(name):
+                await self.cluster.delete_secret(namespace, name)
+                await self.cluster.expire_job(namespace, name, int(self.job_ttl.total_seconds()))
+        return facts
+
+    async def _start_run(self, facts: Facts) -> Facts:
+        subject, spec = facts.subject, _spec(facts.subject)
+        await self.store.ensure_bucket()
+        links = await self._sign_uploads(subject, spec)
+        try:
+            await self._create_secret(subject, secret.manifest(subject, spec, links, facts.now))
+            created = await self.cluster.create_job(job.manifest(subject, spec, self.defaults))
+        except (AlreadyExistsError, RefusedError) as error:
+            return replace(facts, refusal=await self._refusal(subject, error))
+        return replace(facts, jobs=(*facts.jobs, Job.model_validate(created)))
+
+    async def _create_secret(self, subject: Subject, manifest: Json) -> None:
+        """Make the run's Secret anew, unless there is a Job, whose pod may be about to use the one that is there."""
+        try:
+            await self.cluster.create_secret(manifest)
+        except AlreadyExistsError:
+            if await self._job(subject) is not None:
+                raise
+            await self.cluster.delete_secret(subject.metadata.namespace, subject.job_name)
+            await self.cluster.create_secret(manifest)
+
+    async def _refusal(self, subject: Subject, error: ClusterError) -> str:
+        """Return why there is no Job; raises ConflictError when there is one: another operator was faster."""
+        found = await self._job(subject)
+        if found is not None and not found.metadata.is_owned_by(subject.metadata.uid):
+            return f"there is a Job {subject.job_name} that is not this Report's; delete it."
+        if found is None or found.is_sealed:
+            await self.cluster.delete_secret(subject.metadata.namespace, subject.job_name)
+        if found is not None or isinstance(error, AlreadyExistsError):
+            raise ConflictError(f"Job {subject.job_name} was made in the meantime") from error
+        return str(error)
+
+    async def _job(self, subject: Subject) -> Job | None:
+        try:
+            return Job.model_validate(await self.cluster.job(subject.metadata.namespace, subject.job_name))
+        except NotFoundError:
+            return None
+
+    async def _sign_uploads(self, subject: Subject, spec: ReportSpec) -> Links:
+        keys = {name: subject.prefix + name for name in secret.planned_files(spec)}
+        signed = await self.store.sign_uploads(keys.values(), secret.links_ttl(spec))
+        return Links(
+            expires_at=min(link.expires_at for link in signed.values()),
+            uploads={name: signed[key].url for name, key in keys.items()},
+        )
+
+    async def _read_result(self, subject: Subject, outcome: Outcome | None) -> Stored:
+        result, problem = await self._result(subject, outcome or Outcome())
+        return Stored(result, problem, await self._stored_files(subject, _spec(subject)))
+
+    async def _result(self, subject: Subject, outcome: Outcome) -> tuple[Result | None, str]:
+        if outcome.result is not None:
+            return outcome.result, ""
+        content = await self.store.get(subject.prefix + RESULT_FILE, _RESULT_LIMIT)
+        if content is None:
+            return None, f"The run ended well, but neither its pod nor {RESULT_FILE} in the store tells what it made."
+        if outcome.result_sha256 not in (None, hashlib.sha256(content).hexdigest()):
+            return None, f"{RESULT_FILE} in the store is not the one that the run reported."
+        try:
+            return Result.model_validate_json(content), ""
+        except ValidationError as error:
+            return None, f"{RESULT_FILE} in the store cannot be read: {error.error_count()} errors."
+
+    async def _stored_files(self, subject: Subject, spec: ReportSpec) -> dict[str, StoredFile]:
+        sizes = await self.store.sizes(subject.prefix)
+        ttl = parse_duration(spec.download.url_ttl)
+        files = {}
+        for output in spec.outputs:
+            key = subject.prefix + output.file_name
+            if key not in sizes:
+                continue
+            shown = names.download_name(subject.metadata.name, output)
+            download = await self.store.sign_download(key, "attachment", shown, output.format.media_type, ttl)
+            view = await self.store.sign_download(key, "inline", shown, output.format.media_type, ttl)
+            files[output.file_name] = StoredFile(
+                size=sizes[key],
+                uri=self.store.uri(key),
+                download_url=download.url,
+                view_url=view.url,
+                urls_expire_at=min(download.expires_at, view.expires_at),
+            )
+        return files
+
+
+def _spec(subject: Subject) -> ReportSpec:
+    if subject.spec is None:
+        raise ValueError("a run without a spec was asked for")
+    return subject.spec

@@ -1,0 +1,119 @@
+"""Settings of the operator process, from environment variables."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
+
+from report_operator.api.fields import Duration, parse_duration
+from report_operator.api.report import Resources
+from report_operator.plan.job import RunDefaults
+from report_operator.store.s3 import S3Settings
+
+PREFIX = "REPORT_OPERATOR_"
+
+
+class ConfigError(Exception):
+    """Environment variables are missing or wrong; the text names each, its value and what is wanted."""
+
+
+def _names(value: Any) -> Any:
+    return [name for name in value.split(",") if name] if isinstance(value, str) else value
+
+
+def _none_if_empty(value: Any) -> Any:
+    return value or None
+
+
+_Url = Annotated[str, Field(pattern=r"^https?://\S+$")]
+_OptionalUrl = Annotated[_Url | None, BeforeValidator(_none_if_empty)]
+_Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+class Config(BaseModel):
+    """One field for each environment variable: `workers` is REPORT_OPERATOR_WORKERS."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=lambda field: PREFIX + field.upper(),
+        use_attribute_docstrings=True,
+    )
+
+    image: Annotated[str, Field(min_length=1)]
+    """Image of the runs."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """Of the runs' pods."""
+    image_pull_secrets: _Names = ()
+    """Names of Secrets in the namespaces of the Reports, separated by commas."""
+    run_resources: Json[Resources] = Resources()
+    """Resources of each of a run's containers, as JSON, where the Report has none."""
+    run_scratch_size: str = "10Gi"
+    """Limit of each scratch volume of a run."""
+    job_ttl: Duration = "1h"
+    """How long the Job and pods of an ended run stay, for their logs."""
+    workers: Annotated[int, Field(ge=1, le=256)] = 16
+    """Reports that are worked on at the same time."""
+    store_bucket: Annotated[str, Field(min_length=3)]
+    """Bucket of the artifacts."""
+    store_prefix: str = ""
+    """Folder in the bucket."""
+    store_endpoint: _OptionalUrl = None
+    """URL of the S3 as the operator and the runs reach it; AWS when not set."""
+    store_public_endpoint: _OptionalUrl = None
+    """URL of the S3 as readers reach it; STORE_ENDPOINT when not set."""
+    store_region: str = "us-east-1"
+    """Region that requests are signed for."""
+    store_path_style: bool = False
+    """The bucket is part of the path instead of the host name."""
+    http_host: Annotated[str | None, BeforeValidator(_none_if_empty)] = None
+    """Address for probes and metrics; all when not set."""
+    http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port for probes and metrics."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe log records to write."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Return the settings; raises ConfigError with one line for each wrong variable."""
+        try:
+            return cls.model_validate({name: value for name, value in environ.items() if name.startswith(PREFIX)})
+        except ValidationError as error:
+            lines = [_line(problem) for problem in error.errors(include_url=False)]
+            raise ConfigError("\n".join(lines)) from error
+
+    @property
+    def defaults(self) -> RunDefaults:
+        """Return what all runs have in common."""
+        return RunDefaults(
+            image=self.image,
+            image_pull_policy=self.image_pull_policy,
+            image_pull_secrets=self.image_pull_secrets,
+            resources=self.run_resources,
+            scratch_size=self.run_scratch_size,
+        )
+
+    @property
+    def store(self) -> S3Settings:
+        """Return where the artifacts are."""
+        return S3Settings(
+            bucket=self.store_bucket,
+            prefix=self.store_prefix,
+            endpoint=self.store_endpoint,
+            public_endpoint=self.store_public_endpoint,
+            region=self.store_region,
+            path_style=self.store_path_style,
+        )
+
+    @property
+    def job_ttl_time(self) -> timedelta:
+        """Return `job_ttl`."""
+        return parse_duration(self.job_ttl)
+
+
+def _line(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "missing":
+        return f"{name} is not set"
+    return f"{name}={problem['input']!r}: {problem['msg']}"

@@ -1,0 +1,49 @@
+"""The operator's HTTP server: /healthz, /readyz and /metrics."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from report_operator.control import metrics
+
+STUCK_SECONDS = 300.0
+"""A key that is older than this shows that the process is stuck. An outage does not: keys then wait in timers."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What the probes ask. Each returns what is wrong, or an empty text."""
+
+    alive: Callable[[], str]
+    """Whether the process works; restarting it helps where it does not. Never about the API server or the store."""
+    ready: Callable[[], str]
+    """Whether all Reports that there were at the start have been seen, and all watches run."""
+    collect: Callable[[], None]
+    """Brings the gauges up to date."""
+
+
+async def serve(health: Health, host: str | None, port: int) -> web.AppRunner:
+    """Start the server; the caller cleans the runner up."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return _answer(health.alive())
+
+    async def readyz(_: web.Request) -> web.Response:
+        return _answer(health.ready())
+
+    async def metrics_page(_: web.Request) -> web.Response:
+        health.collect()
+        return web.Response(body=generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics_page)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, host, port).start()
+    return runner
+
+
+def _answer(problem: str) -> web.Response:
+    return web.Response(text=problem or "ok", status=503 if problem else 200)

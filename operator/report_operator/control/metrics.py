@@ -1,0 +1,52 @@
+"""What the operator counts, in Prometheus' words. Names are API: they are added, never renamed."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+
+from report_operator.api.conditions import Phase
+from report_operator.api.report import ReportStatus
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+LOOKS = Counter(
+    "report_operator_reconciles",
+    "Looks at Reports, by how they ended: ok, conflict, unavailable, error.",
+    ["result"],
+    registry=REGISTRY,
+)
+LOOK_SECONDS = Histogram("report_operator_reconcile_seconds", "Duration of a look at a Report.", registry=REGISTRY)
+QUEUE_LENGTH = Gauge("report_operator_queue_length", "Reports that wait for a worker.", registry=REGISTRY)
+QUEUE_OLDEST = Gauge(
+    "report_operator_queue_oldest_seconds", "How long the oldest Report waits or is worked on.", registry=REGISTRY
+)
+API_REQUESTS = Counter(
+    "report_operator_api_requests",
+    "Requests to the API server, without watches, by HTTP method, resource and status (0: no answer).",
+    ["method", "resource", "status"],
+    registry=REGISTRY,
+)
+RUNS = Counter("report_operator_runs", "Ended runs by phase and reason.", ["phase", "reason"], registry=REGISTRY)
+RUN_SECONDS = Histogram(
+    "report_operator_run_seconds",
+    "From the making of a run's Job to its final status.",
+    ["phase"],
+    buckets=(2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400),
+    registry=REGISTRY,
+)
+
+
+def observe_status(old: ReportStatus, new: ReportStatus) -> None:
+    """Count a run that has just ended."""
+    ended = new.phase in (Phase.SUCCEEDED, Phase.FAILED) and new.reason is not None
+    if not ended or (old.phase is new.phase and old.run_id == new.run_id):
+        return
+    phase = str(new.phase)
+    RUNS.labels(phase=phase, reason=str(new.reason)).inc()
+    if new.start_time is not None and new.completion_time is not None:
+        RUN_SECONDS.labels(phase=phase).observe((new.completion_time - new.start_time).total_seconds())
+
+
+def observe_request(method: str, resource: str, status: int) -> None:
+    """Count a request to the API server."""
+    API_REQUESTS.labels(method=method, resource=resource, status=str(status)).inc()

@@ -1,0 +1,100 @@
+"""One look at one Report: gather, decide, apply."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from report_operator.cluster import facts as cluster_facts
+from report_operator.cluster.client import Cluster, Json
+from report_operator.cluster.errors import ClusterError, NotFoundError, UnavailableError
+from report_operator.control import metrics
+from report_operator.control.actions import Actor
+from report_operator.plan import event
+from report_operator.plan.facts import Announcement, Decision, Facts, ReadResult, StartRun
+from report_operator.plan.report import decide
+from report_operator.plan.subject import Subject
+from report_operator.store.errors import StoreError
+
+logger = logging.getLogger(__name__)
+
+ReportKey = tuple[str, str]
+"""Namespace and name of a Report."""
+
+_MOST_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Next:
+    """When to look at the Report again; never, unless something happens, when neither is set."""
+
+    after: timedelta | None = None
+    retry: bool = False
+
+
+def utc_now() -> datetime:
+    """Return the time; the only place where the operator asks for it."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """Brings Reports nearer to their specs."""
+
+    cluster: Cluster
+    actor: Actor
+    instance: str
+    """Name of the operator's pod, for Events."""
+    now: Callable[[], datetime] = utc_now
+
+    async def reconcile(self, key: ReportKey) -> Next:
+        """Look at a Report once.
+
+        Raises ConflictError when it changed meanwhile, UnavailableError or StoreError when something cannot be reached;
+        what can be shown of that on the Report is shown before.
+        """
+        try:
+            manifest = await self.cluster.report(*key)
+        except NotFoundError:
+            return Next()
+        facts = await cluster_facts.gather(self.cluster, manifest, self.now())
+        try:
+            facts, decision = await self._settle(facts)
+        except (UnavailableError, StoreError) as error:
+            decision = decide(replace(facts, outage=str(error)))
+        await self._record(manifest, facts, decision)
+        return Next(decision.requeue_after, decision.retry)
+
+    async def _settle(self, facts: Facts) -> tuple[Facts, Decision]:
+        """Decide and act until no action asks for another decision."""
+        for _ in range(_MOST_ROUNDS):
+            decision = decide(facts)
+            for action in decision.actions:
+                facts = await self.actor.perform(action, facts)
+            if not any(isinstance(action, StartRun | ReadResult) for action in decision.actions):
+                return facts, decision
+        raise RuntimeError(f"no decision about {facts.subject.run_id} after {_MOST_ROUNDS} rounds")
+
+    async def _record(self, manifest: Json, facts: Facts, decision: Decision) -> None:
+        if decision.status is not None:
+            await self.cluster.write_status(manifest, decision.status.to_wire())
+            metrics.observe_status(facts.subject.status, decision.status)
+        for announcement in decision.announcements:
+            await self._announce(facts.subject, announcement)
+        for action in decision.cleanup:
+            await self.actor.perform(action, facts)
+
+    async def _announce(self, subject: Subject, announcement: Announcement) -> None:
+        key = f"{subject.metadata.namespace}/{subject.metadata.name}"
+        level = logging.INFO if announcement.type == "Normal" else logging.WARNING
+        logger.log(
+            level,
+            "%s: %s",
+            announcement.reason,
+            announcement.message,
+            extra={"report": key, "run_id": subject.run_id},
+        )
+        try:
+            await self.cluster.create_event(event.manifest(subject, announcement, self.instance, self.now()))
+        except ClusterError as error:
+            logger.info("an Event could not be recorded: %s", error, extra={"report": key, "run_id": subject.run_id})

@@ -1,0 +1,69 @@
+"""Which watch events are worth a look: most are about something that no decision depends on."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from report_operator.api.conditions import Phase, Reason, Stage
+from report_operator.plan.objects import Job, Pod
+
+
+class JobView(NamedTuple):
+    """What decisions depend on in a Job."""
+
+    failed: int = 0
+    conditions: frozenset[str] = frozenset()
+
+
+class PodView(NamedTuple):
+    """What decisions depend on in a pod."""
+
+    stage: Stage | None = None
+    exit_codes: tuple[int, ...] = ()
+    waiting_for: frozenset[str] = frozenset()
+    unschedulable: bool = False
+    failed: bool = False
+
+
+NEW_JOB = JobView()
+"""A Job as it is made; the operator knows that it made it."""
+NEW_POD = PodView()
+"""A pod that has not started."""
+
+_ON_ITS_WAY = frozenset({"", "PodInitializing", "ContainerCreating"})
+
+
+def in_report(manifest: Mapping[str, Any], *, listed: bool) -> bool:
+    """Return whether a Report needs a look.
+
+    `listed` says that it comes from a listing, so that it may have waited while no operator ran; otherwise only a new
+    generation counts: the status changes by the operator's own hand.
+    """
+    metadata, status = manifest["metadata"], manifest.get("status") or {}
+    if metadata.get("deletionTimestamp"):
+        return False
+    if status.get("observedGeneration") != metadata["generation"]:
+        return True
+    settled = status.get("phase") not in {Phase.QUEUED, Phase.RUNNING} and status.get("reason") != Reason.INVALID_SPEC
+    return listed and not settled
+
+
+def in_job(manifest: Mapping[str, Any]) -> JobView | None:
+    """Return what to compare with what was seen before; None when the Job is of no interest any more."""
+    job = Job.model_validate(manifest)
+    if job.is_sealed:
+        return None
+    holding = frozenset(c.type for c in job.status.conditions if c.status == "True")
+    return JobView(job.status.failed, holding)
+
+
+def in_pod(manifest: Mapping[str, Any]) -> PodView:
+    """Return what to compare with what was seen before."""
+    pod = Pod.model_validate(manifest)
+    states = pod.states.values()
+    return PodView(
+        stage=pod.stage,
+        exit_codes=tuple(state.terminated.exit_code for state in states if state.terminated),
+        waiting_for=frozenset(s.waiting.reason for s in states if s.waiting and s.waiting.reason not in _ON_ITS_WAY),
+        unschedulable=pod.unschedulable is not None,
+        failed=pod.is_failed,
+    )
