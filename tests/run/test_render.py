@@ -1,7 +1,6 @@
 """A whole report rendered: every output is there, and they say the same."""
 
 import json
-from collections.abc import Iterator
 
 import duckdb
 import pytest
@@ -14,10 +13,10 @@ from tests.support import rendering
 
 
 @pytest.fixture(scope="module")
-def flights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rendered, Workspace]]:
-    """Yield the rendered sample that uses every block and format."""
+def flights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Rendered, Workspace]:
+    """Return the rendered sample that uses every block and format."""
     request, workspace = rendering.sample("flights", tmp_path_factory.mktemp("flights"))
-    yield render(request, workspace), workspace
+    return render(request, workspace), workspace
 
 
 def test_makes_every_output_and_says_so(flights: tuple[Rendered, Workspace]) -> None:

@@ -30,6 +30,9 @@ _STANDARD = "standard.html"
 _WIDE_FROM, _WIDEST_FROM = 10, 17
 """Columns from which a table is set smaller, and in PDF on landscape pages."""
 
+_LONG_FROM, _LONGEST_FROM = 10, 16
+"""Characters from which the text of a metric is set smaller."""
+
 
 @lru_cache(maxsize=1)
 def lay_out(material: Material) -> str:
@@ -97,6 +100,7 @@ def _block(key: str, content: Content) -> dict[str, Any]:
                 "type": "metric",
                 "title": content.title,
                 "text": content.text,
+                "size": _size(len(content.text)),
                 "description": content.description,
             }
         case GridContent():
@@ -140,6 +144,13 @@ def _width(columns: int) -> str:
     if columns >= _WIDEST_FROM:
         return "widest"
     return "wide" if columns >= _WIDE_FROM else "normal"
+
+
+def _size(length: int) -> str:
+    """Return the class of a metric's text that keeps it on one line of a card, or on two."""
+    if length > _LONGEST_FROM:
+        return "longest"
+    return "long" if length > _LONG_FROM else "normal"
 
 
 def _note(content: RowsContent, verb: str) -> str | None:
