@@ -42,7 +42,7 @@ verify: generate ## generate, and fail when that changed a committed file
 	$(call timed,verify,git diff --exit-code --stat)
 
 bench: .venv/ready .venv/packages ## Measure, side by side with the peer, into docs/benchmarks.md
-	$(call timed,bench,$(PY) -m tests.bench)
+	$(call timed,bench,$(PY) -m tools.bench)
 
 cluster: .venv/ready ## A Ready one-node Kubernetes
 	$(call timed,cluster,tests/localcluster/kind create cluster --name $(CLUSTER) --kubeconfig $(KUBECONFIG_FILE))

@@ -1,0 +1,1 @@
+"""What the operator costs, measured beside what Kubernetes itself costs. `make bench` runs it."""

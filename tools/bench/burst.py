@@ -1,0 +1,52 @@
+"""(b) Many reports at once: how much of the time is the operator's own."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+
+from tools.bench import figures
+from tools.bench.api import JOBS, REPORTS, Watch, exists, is_condition
+
+REPORTS_AT_ONCE = 200
+_LIMIT = 1800
+
+
+def measure(api: httpx.Client, namespace: str, report: dict[str, Any]) -> str:
+    """Return the section of the page.
+
+    The operator's share is the time from a Report to its Job, and from the Job's end to the Report's; in between, the
+    scheduler, the kubelet and the run itself are at work.
+    """
+    reports = Watch(api, REPORTS.format(namespace), {"made": exists, "ready": is_condition("Ready")})
+    jobs = Watch(api, JOBS.format(namespace), {"made": exists, "done": is_condition("Complete")})
+    with reports.running(), jobs.running():
+        began = time.monotonic()
+        with ThreadPoolExecutor(16) as pool:
+            names = [f"burst-{number}" for number in range(REPORTS_AT_ONCE)]
+            made = pool.map(lambda name: _create(api, namespace, report, name), names)
+            for answer in made:
+                answer.raise_for_status()
+        reports.wait("ready", REPORTS_AT_ONCE, _LIMIT)
+        took = time.monotonic() - began
+    of_report = {name: job["metadata"]["labels"]["report-operator.io/report"] for name, job in jobs.objects.items()}
+    started = {of_report[name]: at for name, at in jobs.seen["made"].items()}
+    ended = {of_report[name]: at for name, at in jobs.seen["done"].items()}
+    before = [started[name] - reports.seen["made"][name] for name in names]
+    after = [reports.seen["ready"][name] - ended[name] for name in names]
+    share = [sum(pair) for pair in zip(before, after, strict=True)]
+    rows = [
+        [what, f"{figures.quantile(values, 0.5):.2f}", f"{figures.quantile(values, 0.99):.2f}", f"{max(values):.2f}"]
+        for what, values in (
+            ("Report created → its Job created", before),
+            ("Job complete → Report Succeeded with links", after),
+            ("the operator's share, both together", share),
+        )
+    ]
+    head = figures.table([f"{REPORTS_AT_ONCE} Reports at once, seconds", "p50", "p99", "max"], rows)
+    return f"{head}\n\nAll of them were done after {took:.0f} s, bound by the node's cores."
+
+
+def _create(api: httpx.Client, namespace: str, report: dict[str, Any], name: str) -> httpx.Response:
+    return api.post(REPORTS.format(namespace), json={**report, "metadata": {"name": name}})

@@ -1,0 +1,117 @@
+"""(c) Image size, start of the operator, and its memory with many finished Reports."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from tests.support.cluster import OPERATOR_NAMESPACE, Cluster
+from tools.bench import figures
+from tools.bench.api import PODS, REPORTS, Watch, is_condition
+
+FINISHED = 5000
+STARTS = 5
+_SETTLE_SECONDS = 60
+_LIMIT = 300
+_DEPLOYMENT = "deployment/report-operator"
+
+
+def measure(cluster: Cluster, api: httpx.Client, namespace: str, report: dict[str, Any], image_bytes: int) -> str:
+    """Return the section of the page. Leaves the operator running and the finished Reports deleted."""
+    idle = _memory(cluster)
+    starts = [_start(cluster, api) for _ in range(STARTS)]
+    cluster.kubectl("scale", _DEPLOYMENT, "--replicas=0", f"--namespace={OPERATOR_NAMESPACE}")
+    cluster.kubectl("wait", "--for=delete", "pod", f"--namespace={OPERATOR_NAMESPACE}", f"--selector={_SELECTOR}")
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: _finished(api, namespace, report, f"finished-{number}"), range(FINISHED)))
+    loaded_start = _start(cluster, api, scale=True)
+    time.sleep(_SETTLE_SECONDS)
+    loaded = _memory(cluster)
+    api.delete(REPORTS.format(namespace)).raise_for_status()
+    rows = [
+        ["image, unpacked", f"{image_bytes / 1e6:.0f} MB (goal: 400 MB)"],
+        ["operator: container started → pod Ready, seconds", f"{figures.seconds(starts)} (goal: at most 5)"],
+        [f"the same with {FINISHED} finished Reports, seconds", f"{loaded_start:.2f}"],
+        ["operator's memory (working set), idle", f"{idle / 2**20:.0f} MiB"],
+        [
+            f"the same with {FINISHED} finished Reports, {_SETTLE_SECONDS} s after its start",
+            f"{loaded / 2**20:.0f} MiB",
+        ],
+    ]
+    return figures.table(["footprint", ""], rows)
+
+
+_SELECTOR = "app.kubernetes.io/component=operator"
+
+
+def _start(cluster: Cluster, api: httpx.Client, *, scale: bool = False) -> float:
+    """Return the seconds from the start of a new operator's container to its readiness."""
+    marks = {"running": _is_running, "ready": is_condition("Ready")}
+    with Watch(api, PODS.format(OPERATOR_NAMESPACE), marks).running() as watch:
+        before = {pod["metadata"]["name"] for pod in cluster.list("pods", OPERATOR_NAMESPACE, _SELECTOR)}
+        if scale:
+            cluster.kubectl("scale", _DEPLOYMENT, "--replicas=1", f"--namespace={OPERATOR_NAMESPACE}")
+        else:
+            cluster.kubectl("rollout", "restart", _DEPLOYMENT, f"--namespace={OPERATOR_NAMESPACE}")
+        until = time.monotonic() + _LIMIT
+        while time.monotonic() < until:
+            if new := set(watch.seen["ready"]) - before:
+                name = new.pop()
+                return watch.seen["ready"][name] - watch.seen["running"][name]
+            time.sleep(0.1)
+    raise TimeoutError(f"no new operator is Ready after {_LIMIT} s")
+
+
+def _is_running(pod: Any) -> bool:
+    return any("running" in status["state"] for status in pod["status"].get("containerStatuses", ()))
+
+
+def _memory(cluster: Cluster) -> int:
+    """Return the working set of the operator's pod in bytes, as the kubelet reports it."""
+    nodes = cluster.kubectl("get", "nodes", "--output=jsonpath={.items[0].metadata.name}")
+    name = cluster.list("pods", OPERATOR_NAMESPACE, _SELECTOR)[0]["metadata"]["name"]
+    with_summary = httpx.Response(
+        200, text=cluster.kubectl("get", "--raw", f"/api/v1/nodes/{nodes}/proxy/stats/summary")
+    )
+    pods = {pod["podRef"]["name"]: pod for pod in with_summary.json()["pods"]}
+    return int(pods[name]["memory"]["workingSetBytes"])
+
+
+def _finished(api: httpx.Client, namespace: str, report: dict[str, Any], name: str) -> None:
+    """Make a Report and its final status, while no operator runs."""
+    path = REPORTS.format(namespace)
+    made = api.post(path, json={**report, "metadata": {"name": name}}).raise_for_status().json()
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    made["status"] = {
+        "observedGeneration": made["metadata"]["generation"],
+        "phase": "Succeeded",
+        "reason": "Succeeded",
+        "runID": f"{made['metadata']['uid']}-1",
+        "completionTime": now,
+        "artifacts": [
+            {
+                "name": "report.json",
+                "format": "json",
+                "mediaType": "application/json",
+                "size": 1000,
+                "sha256": "0" * 64,
+                "uri": "s3://reports/report.json",
+                "downloadURL": "http://store.example/" + "x" * 600,
+                "viewURL": "http://store.example/" + "x" * 600,
+                "urlExpiresAt": now,
+            }
+        ],
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "Succeeded",
+                "message": "1 file in the store.",
+                "lastTransitionTime": now,
+                "observedGeneration": made["metadata"]["generation"],
+            }
+        ],
+    }
+    api.put(f"{path}/{name}/status", json=made).raise_for_status()
