@@ -3,6 +3,7 @@
 import yaml
 
 import report_operator
+from report_operator.control.config import PREFIX, Config
 from tests.support.apiserver import ROOT
 from tests.support.chart import CHART, environment, helm, one, render
 
@@ -75,6 +76,20 @@ def test_own_bucket_with_a_cloud_role_takes_no_credentials() -> None:
     assert not [each for each in objects if each["metadata"]["name"].endswith("-store")]
     account = one(objects, "ServiceAccount", "report-operator")
     assert account["metadata"]["annotations"] == ROLE
+
+
+def test_operator_understands_its_settings() -> None:
+    """A name that the operator does not know would be a value without effect."""
+    settings = environment(one(render(), "Deployment", "report-operator"), "operator")
+    ours = {name: value for name, value in settings.items() if name.startswith(PREFIX)}
+    assert ours.keys() <= {field.alias for field in Config.model_fields.values()}
+    config = Config.from_env(ours)
+    assert config.store.endpoint == "http://report-operator-store.reporting.svc:8333"
+    assert config.store.public_endpoint is None
+    assert config.store.path_style
+    assert config.run_resources.limits == {"memory": "1Gi"}
+    for name in ("workers", "run_scratch_size", "job_ttl", "log_level", "image_pull_policy", "store_region"):
+        assert getattr(config, name) == Config.model_fields[name].default, "the chart's defaults are the program's"
 
 
 def test_services_find_their_pods() -> None:
