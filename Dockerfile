@@ -16,8 +16,10 @@ RUN apt-get update \
 FROM python AS builder
 ARG PIP_CERT
 RUN apt-get install --yes --no-install-recommends binutils python3-pip
+COPY requirements/uv.txt /build/
 RUN --mount=type=secret,id=ca,target=/run/ca/ca.crt \
-    pip install --break-system-packages --no-cache-dir --root-user-action ignore uv==0.13.9
+    pip install --break-system-packages --no-cache-dir --root-user-action ignore --require-hashes --no-deps \
+      --requirement /build/uv.txt
 ENV UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 
 # ---- the dependencies, exactly as locked ----
@@ -34,8 +36,9 @@ RUN cd /opt/report-operator/lib/python3.13/site-packages \
  # the synchronous client, which kopf and kubernetes.aio would only import and not use
  && find kubernetes -mindepth 1 -maxdepth 1 ! -name aio -exec rm -r {} + \
  && touch kubernetes/__init__.py \
- # AVIF pictures, the slow compressor of WOFF2 files, tests
+ # AVIF pictures, the slow compressor of WOFF2 files, tests, other packages' commands
  && rm -r PIL/_avif.* pillow.libs/libavif-* zopfli* websocket/tests \
+ && find /opt/report-operator/bin -type f -delete \
  # C sources and symbols of what is compiled
  && find . -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' | xargs rm \
  && find . -name '*.cpython-*.so' -exec strip --strip-debug {} + \
@@ -55,6 +58,7 @@ COPY operator operator
 RUN --mount=type=secret,id=ca,target=/run/ca/ca.crt \
     uv venv --python /usr/bin/python3 /opt/report-operator \
  && uv pip install --python /opt/report-operator --no-deps --build-constraint requirements/dev.txt . \
+ && find /opt/report-operator/bin -type f ! -name report-operator -delete \
  && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/report-operator/lib
 
 # ---- the system below: libraries, fonts, time zones, certificates ----

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,9 +67,15 @@ def entry(name: str, key: str, make: Callable[[Path], None]) -> Path:
                 unfinished.mkdir(parents=True)
                 make(unfinished)
                 unfinished.rename(path)
+                _mark_used(path)
                 _forget_oldest(path.parent)
-    os.utime(path)
+    _mark_used(path)
     return path
+
+
+def _mark_used(path: Path) -> None:
+    now = time.time_ns()  # the kernel's own stamp is only good to some milliseconds
+    os.utime(path, ns=(now, now))
 
 
 def _forget_oldest(folder: Path) -> None:

@@ -47,6 +47,13 @@ def mount(layout: Layout) -> None:
     }.items():
         Path(place).mkdir(exist_ok=True)
         run("mount", "--bind", own, place)
+    # Often a link into the /run that was just covered. With the cluster's DNS an image that is not
+    # loaded is "not found" at once instead of after a time-out.
+    names = Path("/etc/resolv.conf").resolve()
+    names.parent.mkdir(parents=True, exist_ok=True)
+    if not names.exists():
+        names.touch()
+    run("mount", "--bind", layout.folder / "config/resolv.conf", names)
 
 
 def start(layout: Layout, part: str, command: list[str]) -> int:
