@@ -66,7 +66,6 @@ class Actor:
             case DiscardArtifacts(run_id):
                 await self.store.delete(names.run_prefix(namespace, facts.subject.metadata.name, run_id))
             case Seal(name):
-                await self.cluster.delete_secret(namespace, name)
                 await self.cluster.expire_job(namespace, name, int(self.job_ttl.total_seconds()))
         return facts
 

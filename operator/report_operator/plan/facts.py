@@ -104,10 +104,7 @@ class DiscardArtifacts:
 
 @dataclass(frozen=True)
 class Seal:
-    """Delete the run's Secret, then give its Job a time to live.
-
-    In this order, and last of all: a Job with a time to live tells that nothing is left to do for its run.
-    """
+    """Give a Job a time to live. Done last of all: it tells that nothing is left to do for the run."""
 
     job_name: str
 

@@ -29,6 +29,7 @@ DELETED_RETRY = timedelta(seconds=10)
 """The end of a Job is told by an event; this is for the case that the event is lost."""
 _SOONEST = timedelta(seconds=3)
 _LATEST = timedelta(seconds=60)
+_MOST_UNSEEN = 10
 
 
 def decide(facts: Facts) -> Decision:
@@ -71,9 +72,8 @@ def _without_job(facts: Facts) -> Decision:
         return Decision(actions=(StartRun(subject.job_name),))
     text = f"Job {subject.job_name} was deleted before its result was recorded. Edit the spec to run again."
     written = _write(facts, status.of_failure(facts, None, Cause(Reason.JOB_DELETED, text), attempt=None))
-    # With no Job left to mark as sealed, the Secret goes before the status is final.
     tidy = (DiscardArtifacts(subject.run_id),)
-    return replace(written, actions=(DeleteSecret(subject.job_name),), cleanup=tidy)
+    return replace(written, actions=(*written.actions, DeleteSecret(subject.job_name)), cleanup=tidy)
 
 
 def _with_job(facts: Facts, spec: ReportSpec, job: Job) -> Decision:
@@ -104,8 +104,12 @@ def _of_result(facts: Facts, spec: ReportSpec, job: Job, ended: EndedWell, store
 def _finish(facts: Facts, final: ReportStatus) -> Decision:
     written = _write(facts, final)
     discard = () if final.phase is Phase.SUCCEEDED else (DiscardArtifacts(facts.subject.run_id),)
-    seal = Seal(facts.subject.job_name)
-    return replace(written, cleanup=(*_tidy_others(facts), *discard, seal))
+    name = facts.subject.job_name
+    return replace(
+        written,
+        actions=(*written.actions, DeleteSecret(name)),
+        cleanup=(*_tidy_others(facts), *discard, Seal(name)),
+    )
 
 
 def _replace_run(facts: Facts) -> Decision:
@@ -114,7 +118,7 @@ def _replace_run(facts: Facts) -> Decision:
     older = others[-1]
     text = f"The spec was edited; Job {older.metadata.name} is being ended, then the new run starts."
     written = _write(facts, status.of_replaced(facts, older, Cause(Reason.REPLACING, text)))
-    return replace(written, actions=ending, requeue_after=DELETED_RETRY)
+    return replace(written, actions=(*written.actions, *ending), requeue_after=DELETED_RETRY)
 
 
 def _unfinished_others(facts: Facts) -> list[Job]:
@@ -130,7 +134,7 @@ def _tidy_all(facts: Facts) -> tuple[Action, ...]:
         return (*ending, *_tidy_others(facts))
     failed = subject.status.phase is not Phase.SUCCEEDED
     discard = (DiscardArtifacts(subject.run_id),) if failed else ()
-    return (*ending, *_tidy_others(facts), *discard, Seal(subject.job_name))
+    return (*ending, *_tidy_others(facts), *discard, DeleteSecret(subject.job_name), Seal(subject.job_name))
 
 
 def _tidy_others(facts: Facts) -> tuple[Action, ...]:
@@ -141,24 +145,45 @@ def _tidy_others(facts: Facts) -> tuple[Action, ...]:
         if job.metadata.name != subject.job_name and job.is_finished and not job.is_sealed:
             if not (known.run_id == job.run_id and known.phase is Phase.SUCCEEDED):
                 actions.append(DiscardArtifacts(job.run_id))
-            actions.append(Seal(job.metadata.name))
-    unfinished = known.phase in (Phase.QUEUED, Phase.RUNNING)
-    names = {job.metadata.name for job in facts.jobs}
-    if unfinished and known.run_id not in (None, subject.run_id) and known.job_name not in names:
-        actions += [DeleteSecret(known.job_name)] if known.job_name else []
-        actions.append(DiscardArtifacts(str(known.run_id)))
+            actions += [DeleteSecret(job.metadata.name), Seal(job.metadata.name)]
+    if _is_abandoned(facts) and known.run_id is not None:
+        actions.append(DiscardArtifacts(known.run_id))
     return tuple(actions)
+
+
+def _is_abandoned(facts: Facts) -> bool:
+    """Return whether the run in the status is an older one that did not end and has no Job any more."""
+    known = facts.subject.status
+    unfinished = known.phase in (Phase.QUEUED, Phase.RUNNING)
+    there = known.job_name in {job.metadata.name for job in facts.jobs}
+    return unfinished and not there and known.run_id not in (None, facts.subject.run_id)
+
+
+def _obsolete_secrets(facts: Facts) -> tuple[Action, ...]:
+    """Return the deletion of Secrets whose run will not end.
+
+    Those are of an abandoned run, and of generations that were edited before their status was written: the operator may
+    have been killed between a Secret and its Job.
+    """
+    subject, known = facts.subject, facts.subject.status
+    unseen = range(max(known.observed_generation, 0) + 1, subject.metadata.generation)
+    obsolete = [subject.job_name_of(generation) for generation in unseen[-_MOST_UNSEEN:]]
+    if _is_abandoned(facts) and known.job_name is not None:
+        obsolete.append(known.job_name)
+    return tuple(DeleteSecret(name) for name in obsolete)
 
 
 def _write(facts: Facts, new: ReportStatus) -> Decision:
     old = facts.subject.status
     if new == old:
         return Decision()
+    obsolete = _obsolete_secrets(facts)
     told = facts.subject.is_observed and old.reason is new.reason
     if told or new.reason in (None, Reason.RUNNING) or new.message is None:
-        return Decision(status=new)
+        return Decision(actions=obsolete, status=new)
     normal = new.reason in status.GOES_ON or new.reason is Reason.SUCCEEDED
     return Decision(
+        actions=obsolete,
         status=new,
         announcements=(Announcement("Normal" if normal else "Warning", new.reason, new.message),),
     )

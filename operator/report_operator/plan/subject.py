@@ -49,7 +49,11 @@ class Subject:
     @property
     def job_name(self) -> str:
         """Return the name of this generation's Job and Secret."""
-        return names.job_name(self.metadata.name, self.metadata.uid, self.metadata.generation)
+        return self.job_name_of(self.metadata.generation)
+
+    def job_name_of(self, generation: int) -> str:
+        """Return the name of a generation's Job and Secret."""
+        return names.job_name(self.metadata.name, self.metadata.uid, generation)
 
     @property
     def prefix(self) -> str:

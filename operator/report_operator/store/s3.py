@@ -55,10 +55,12 @@ class S3Store:
         self._session = boto3.Session(region_name=settings.region)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
         self._inside = self._client(settings.endpoint)
-        self._outside = self._client(settings.public_endpoint or settings.endpoint)
+        public = settings.public_endpoint
+        self._outside = self._client(public) if public else self._inside
 
     def _client(self, endpoint: str | None) -> Any:
-        style = "path" if self._settings.path_style else "auto"
+        # boto3's "auto" would mean path style with every endpoint of one's own.
+        style = "path" if self._settings.path_style else "virtual" if endpoint else "auto"
         options = Config(
             signature_version="s3v4",
             s3={"addressing_style": style},

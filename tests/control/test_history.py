@@ -1,0 +1,176 @@
+"""Any history of edits, kills, outages and deletions: each generation has one Job at most, and all comes to rest."""
+
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from report_operator.cluster.errors import ConflictError
+from report_operator.control.actions import Actor
+from report_operator.control.reconcile import Reconciler
+from report_operator.plan.job import RunDefaults
+from report_operator.plan.subject import Subject
+from report_operator.store.errors import StoreError
+from tests.support import objects
+from tests.support.simulation import World, as_cluster, as_store, step
+
+KEY = ("team-a", "weekly")
+DEFAULTS = RunDefaults(image="example/report-operator:1")
+
+
+class Process:
+    """An operator process: the real reconciler, one call at a time."""
+
+    def __init__(self, world: World) -> None:
+        cluster = as_cluster(world)
+        actor = Actor(cluster, as_store(world), DEFAULTS, timedelta(hours=1))
+        self._reconciler = Reconciler(cluster, actor, "operator-0", now=lambda: world.now)
+        self._look: Coroutine[Any, Any, Any] | None = None
+
+    def step(self) -> bool:
+        """Make one call; return whether a look has ended with it."""
+        if self._look is None:
+            self._look = self._reconciler.reconcile(KEY)
+        try:
+            ended = step(self._look)
+        except (ConflictError, StoreError):
+            ended = True
+        if ended:
+            self._look = None
+        return ended
+
+    def kill(self) -> None:
+        """Forget everything, wherever it was."""
+        if self._look is not None:
+            self._look.close()
+        self._look = None
+
+    def look(self) -> None:
+        """Finish a whole look."""
+        while not self.step():
+            pass
+
+
+class History(RuleBasedStateMachine):
+    """One Report, one operator that can be killed at any point."""
+
+    operators = 1
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = World(objects.report())
+        self.processes = [Process(self.world) for _ in range(self.operators)]
+        self.deleted: set[str] = set()
+
+    @rule(which=st.integers(0, 7), calls=st.integers(1, 12))
+    def operate(self, which: int, calls: int) -> None:
+        for _ in range(calls):
+            self.processes[which % self.operators].step()
+
+    @rule(which=st.integers(0, 7))
+    def kill(self, which: int) -> None:
+        self.processes[which % self.operators].kill()
+
+    @precondition(lambda self: self.world.report["metadata"]["generation"] < 4)
+    @rule()
+    def edit(self) -> None:
+        self.world.edit()
+
+    @precondition(lambda self: self.world.jobs)
+    @rule(data=st.data(), outcome=st.sampled_from(["good", "good", "bad"]))
+    def advance(self, data: st.DataObject, outcome: str) -> None:
+        self.world.advance(data.draw(st.sampled_from(sorted(self.world.jobs))), outcome)
+
+    @precondition(lambda self: self._recorded() in self.world.jobs)
+    @rule()
+    def delete_job(self) -> None:
+        """Delete the recorded Job, as a user. (One that is not recorded yet would be made again: rule 3's only gap.)"""
+        self.world.delete_job(self._recorded())
+
+    @rule(up=st.booleans())
+    def store(self, up: bool) -> None:
+        self.world.store_up = up
+
+    @rule()
+    def relabel(self) -> None:
+        """Let somebody else write the Report's metadata."""
+        self.world.touch()
+
+    @rule(seconds=st.integers(1, 120))
+    def wait(self, seconds: int) -> None:
+        self.world.now += timedelta(seconds=seconds)
+
+    @invariant()
+    def each_generation_has_one_job_at_most(self) -> None:
+        assert len(self.world.made) == len(set(self.world.made))
+
+    @invariant()
+    def no_two_runs_at_once(self) -> None:
+        if self.operators == 1:
+            assert len(self.world.unfinished()) <= 1
+
+    @invariant()
+    def only_a_success_lists_artifacts(self) -> None:
+        status = self.world.report.get("status", {})
+        assert bool(status.get("artifacts")) == (status.get("phase") == "Succeeded")
+
+    def teardown(self) -> None:
+        self.world.store_up = True
+        for process in self.processes:
+            process.kill()
+        for _ in range(40):
+            for process in self.processes:
+                process.look()
+            for name in sorted(self.world.jobs):
+                self.world.advance(name, "good")
+        for process in self.processes:
+            process.look()
+        self._is_at_rest()
+
+    def _is_at_rest(self) -> None:
+        subject = Subject.from_manifest(self.world.report)
+        assert subject.is_settled, self.world.report.get("status")
+        assert self.world.jobs == {}
+        assert self.world.secrets == set()
+        for artifact in subject.status.artifacts:
+            assert subject.prefix + artifact.name in self.world.stored
+
+    def _recorded(self) -> str:
+        return str(self.world.report.get("status", {}).get("jobName"))
+
+
+class RacingHistory(History):
+    """One Report, two operators by accident."""
+
+    operators = 2
+
+
+LIMITS = settings(max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("machine", [History, RacingHistory])
+def test_any_history(machine: type[RuleBasedStateMachine]) -> None:
+    case = machine.TestCase
+    case.settings = LIMITS
+    case().runTest()
+
+
+@pytest.mark.parametrize("calls", range(1, 40))
+def test_a_kill_after_any_call_is_made_up_for(calls: int) -> None:
+    world = World(objects.report())
+    process = Process(world)
+    for _ in range(calls):
+        if process.step() and world.jobs:
+            world.advance(next(iter(world.jobs)), "good")
+    process.kill()
+    for _ in range(10):
+        process.look()
+        for name in sorted(world.jobs):
+            world.advance(name, "good")
+    assert Subject.from_manifest(world.report).status.phase == "Succeeded"
+    assert len(world.made) == 1
+    assert world.secrets == set()

@@ -1,0 +1,174 @@
+"""Links, listing and deletion on a real S3 (SeaweedFS)."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from report_operator.store.errors import StoreError
+from report_operator.store.s3 import S3Settings, S3Store
+from tests.support.ports import free_ports
+from tests.support.seaweedfs import BUCKET, SeaweedFS
+
+FOLDER = "team-a/weekly/uid-1/"
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient() as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+async def empty(store: S3Store) -> None:
+    await store.delete("")
+
+
+async def put(store: S3Store, key: str, content: bytes = b"content") -> None:
+    link = (await store.sign_uploads([key], HOUR))[key]
+    async with httpx.AsyncClient() as client:
+        (await client.put(link.url, content=content)).raise_for_status()
+
+
+async def test_a_signed_link_uploads_without_credentials(store: S3Store, weed: SeaweedFS) -> None:
+    await put(store, f"{FOLDER}report.pdf", b"%PDF")
+    there = weed.client().get_object(Bucket=BUCKET, Key=f"reports/{FOLDER}report.pdf")
+    assert there["Body"].read() == b"%PDF"
+    assert store.uri(f"{FOLDER}report.pdf") == f"s3://{BUCKET}/reports/{FOLDER}report.pdf"
+
+
+async def test_an_upload_link_is_for_one_key(store: S3Store, http: httpx.AsyncClient) -> None:
+    key = f"{FOLDER}report.pdf"
+    link = (await store.sign_uploads([key], HOUR))[key]
+    assert (await http.put(link.url.replace("report.pdf", "other.pdf"), content=b"x")).status_code == 403
+    assert (await http.get(link.url)).status_code == 403
+
+
+async def test_download_and_view_differ_in_disposition(store: S3Store, http: httpx.AsyncClient) -> None:
+    key = f"{FOLDER}report.pdf"
+    await put(store, key)
+    download = await store.sign_download(key, "attachment", "weekly.pdf", "application/pdf", HOUR)
+    view = await store.sign_download(key, "inline", "weekly.pdf", "text/html; charset=utf-8", HOUR)
+    got = await http.get(download.url)
+    assert (got.content, got.headers["Content-Disposition"]) == (b"content", 'attachment; filename="weekly.pdf"')
+    shown = await http.get(view.url)
+    assert shown.headers["Content-Disposition"] == 'inline; filename="weekly.pdf"'
+    assert shown.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+async def test_links_expire_when_they_say(store: S3Store, http: httpx.AsyncClient) -> None:
+    key = f"{FOLDER}report.pdf"
+    await put(store, key)
+    short = await store.sign_download(key, "inline", "weekly.pdf", "application/pdf", timedelta(seconds=1))
+    assert short.expires_at <= datetime.now(UTC) + timedelta(seconds=1)
+    while datetime.now(UTC) <= short.expires_at + timedelta(seconds=1):
+        status = (await http.get(short.url)).status_code
+    assert status == 403
+
+
+async def test_links_live_no_longer_than_a_week(store: S3Store) -> None:
+    key = f"{FOLDER}report.pdf"
+    link = (await store.sign_uploads([key], timedelta(days=30)))[key]
+    assert link.expires_at <= datetime.now(UTC) + timedelta(days=7)
+
+
+async def test_links_live_no_longer_than_the_credentials(
+    settings: S3Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    end = (datetime.now(UTC) + timedelta(minutes=30)).replace(microsecond=0)
+    script = tmp_path / "credentials"
+    content = (
+        '{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c", '
+        f'"Expiration": "{end.isoformat()}"}}'
+    )
+    script.write_text(content)
+    config = tmp_path / "config"
+    config.write_text(f"[default]\ncredential_process = cat {script}\n")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    store = S3Store(settings)
+    link = await store.sign_download(f"{FOLDER}report.pdf", "inline", "weekly.pdf", "application/pdf", HOUR)
+    store.close()
+    assert link.expires_at == end
+    assert "X-Amz-Security-Token=c" in link.url
+
+
+async def test_readers_get_the_public_endpoint_and_runs_the_inner_one(settings: S3Settings) -> None:
+    store = S3Store(replace(settings, public_endpoint="https://files.example.com"))
+    key = f"{FOLDER}report.pdf"
+    upload = (await store.sign_uploads([key], HOUR))[key]
+    download = await store.sign_download(key, "inline", "weekly.pdf", "application/pdf", HOUR)
+    store.close()
+    assert upload.url.startswith(f"{settings.endpoint}/{BUCKET}/reports/{FOLDER}report.pdf?")
+    assert download.url.startswith(f"https://files.example.com/{BUCKET}/reports/{FOLDER}report.pdf?")
+
+
+async def test_virtual_host_style(settings: S3Settings) -> None:
+    store = S3Store(replace(settings, endpoint="https://s3.example.com", path_style=False, prefix=""))
+    upload = (await store.sign_uploads(["report.pdf"], HOUR))["report.pdf"]
+    store.close()
+    assert upload.url.startswith(f"https://{BUCKET}.s3.example.com/report.pdf?")
+
+
+async def test_sizes_of_a_folder(store: S3Store) -> None:
+    await put(store, f"{FOLDER}a", b"1")
+    await put(store, f"{FOLDER}b", b"22")
+    await put(store, "team-a/weekly/uid-10/c", b"333")
+    assert await store.sizes(FOLDER) == {f"{FOLDER}a": 1, f"{FOLDER}b": 2}
+    assert await store.sizes("nowhere/") == {}
+
+
+async def test_deleting_a_folder_leaves_its_neighbours(store: S3Store) -> None:
+    await put(store, f"{FOLDER}a")
+    await put(store, "team-a/weekly/uid-10/c")
+    await store.delete(FOLDER)
+    await store.delete(FOLDER)
+    assert list(await store.sizes("team-a/")) == ["team-a/weekly/uid-10/c"]
+
+
+async def test_objects_are_read_up_to_a_limit(store: S3Store) -> None:
+    await put(store, f"{FOLDER}result.json", b"12345")
+    assert await store.get(f"{FOLDER}result.json", 5) == b"12345"
+    assert await store.get(f"{FOLDER}missing.json", 5) is None
+    with pytest.raises(StoreError, match="has 5 bytes; at most 4 are read"):
+        await store.get(f"{FOLDER}result.json", 4)
+
+
+async def test_a_missing_bucket_is_made_once(settings: S3Settings, weed: SeaweedFS) -> None:
+    store = S3Store(replace(settings, bucket="made-by-test"))
+    await store.ensure_bucket()
+    await store.ensure_bucket()
+    store.close()
+    assert "made-by-test" in {bucket["Name"] for bucket in weed.client().list_buckets()["Buckets"]}
+
+
+async def test_an_outage_names_the_store(settings: S3Settings) -> None:
+    (port,) = free_ports(1)
+    store = S3Store(replace(settings, endpoint=f"http://127.0.0.1:{port}"))
+    with pytest.raises(StoreError, match=f"http://127.0.0.1:{port}"):
+        await store.sizes(FOLDER)
+    store.close()
+
+
+async def test_wrong_credentials_are_named_and_not_shown(settings: S3Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-and-secret")
+    store = S3Store(settings)
+    with pytest.raises(StoreError, match="SignatureDoesNotMatch") as raised:
+        await store.sizes(FOLDER)
+    store.close()
+    assert "wrong-and-secret" not in str(raised.value)
+
+
+async def test_no_credentials_at_all(settings: S3Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    store = S3Store(settings)
+    with pytest.raises(StoreError, match="credentials"):
+        await store.sign_uploads([f"{FOLDER}a"], HOUR)
+    store.close()

@@ -1,0 +1,258 @@
+"""A cluster and a store in memory, for histories that no real one can be made to play.
+
+They are fakes: the real API server cannot be stopped between any two requests of one operator, and a real Job takes
+seconds. What they do was taken from Kubernetes' documentation; tests/server and tests/e2e hold the real ones to it.
+Every call first yields, so that a test decides what happens between any two calls.
+"""
+
+import copy
+import itertools
+import types
+from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from report_operator.api.metadata import RUN_ID_LABEL
+from report_operator.api.run import Outcome, Result, StoredFile
+from report_operator.cluster.client import Cluster
+from report_operator.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
+from report_operator.plan.subject import Subject
+from report_operator.store.errors import StoreError
+from report_operator.store.s3 import Link, S3Store
+from tests.support import objects
+
+Json = dict[str, Any]
+
+
+@types.coroutine
+def turn() -> Generator[None, None, None]:
+    """Let the test decide what happens next."""
+    yield
+
+
+@dataclass
+class World:
+    """What is true, whoever looks."""
+
+    report: Json
+    now: datetime = objects.NOW
+    jobs: dict[str, Json] = field(default_factory=dict)
+    pods: dict[str, Json] = field(default_factory=dict)
+    secrets: set[str] = field(default_factory=set)
+    stored: dict[str, int] = field(default_factory=dict)
+    store_up: bool = True
+    made: list[str] = field(default_factory=list)
+    """Run ids of all Jobs that were ever made."""
+    events: list[Json] = field(default_factory=list)
+    _count: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def edit(self) -> None:
+        """Change the spec, as a user."""
+        self.report["metadata"]["generation"] += 1
+        self.touch()
+
+    def touch(self) -> None:
+        """Give the Report a new resourceVersion."""
+        self.report["metadata"]["resourceVersion"] = str(next(self._count) + 100)
+
+    def unfinished(self) -> list[str]:
+        """Return the run ids of Jobs that can have a pod."""
+        return [
+            job["metadata"]["labels"][RUN_ID_LABEL] for job in self.jobs.values() if not job["status"]["conditions"]
+        ]
+
+    def advance(self, name: str, outcome: str) -> None:
+        """Let kubelet and Job controller bring a Job to its end, or delete it when it is being deleted."""
+        job = self.jobs[name]
+        if "deletionTimestamp" in job["metadata"]:
+            del self.jobs[name]
+            self.pods.pop(name, None)
+        elif job["status"]["conditions"]:
+            if "ttlSecondsAfterFinished" in job["spec"]:
+                del self.jobs[name]
+                self.pods.pop(name, None)
+        elif name not in self.pods:
+            self.pods[name] = self._pod(job, objects.running(), objects.waiting(), objects.waiting())
+        elif outcome == "good":
+            self._upload(job)
+            message = self._outcome(job)
+            states = (objects.ended(), objects.ended(), objects.ended(0, message))
+            self.pods[name] = self._pod(job, *states)
+            job["status"]["conditions"] = [objects.condition("Complete")]
+        else:
+            self._upload(job, half=True)
+            self.pods[name] = self._pod(job, objects.ended(64), phase="Failed")
+            job["status"]["conditions"] = [objects.condition("Failed", "PodFailurePolicy")]
+
+    def delete_job(self, name: str) -> None:
+        """Delete a Job, as a user."""
+        del self.jobs[name]
+        self.pods.pop(name, None)
+
+    def _subject(self, job: Json) -> Subject:
+        generation = int(job["metadata"]["labels"][RUN_ID_LABEL].rpartition("-")[2])
+        return Subject.from_manifest(objects.report(generation, self.report["spec"]))
+
+    def _upload(self, job: Json, *, half: bool = False) -> None:
+        subject = self._subject(job)
+        for file in objects.result(subject).files[: 1 if half else None]:
+            self.stored[subject.prefix + file.name] = file.size
+
+    def _outcome(self, job: Json) -> str:
+        subject = self._subject(job)
+        return Outcome(result=objects.result(subject)).model_dump_json(by_alias=True, exclude_none=True)
+
+    def _pod(self, job: Json, *states: Json, phase: str = "Running") -> Json:
+        metadata = {
+            "name": f"{job['metadata']['name']}-x",
+            "uid": f"pod-of-{job['metadata']['uid']}",
+            "labels": job["metadata"]["labels"],
+            "namespace": job["metadata"]["namespace"],
+            "creationTimestamp": objects.text(self.now),
+            "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}],
+        }
+        named = [
+            {"name": name, "state": state} for name, state in zip(("fetch", "render", "publish"), states, strict=False)
+        ]
+        status = {"phase": phase, "initContainerStatuses": named[:2], "containerStatuses": named[2:]}
+        return {"metadata": metadata, "status": status}
+
+
+class SimulatedCluster:
+    """The calls of report_operator.cluster.client.Cluster."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def report(self, _namespace: str, _name: str) -> Json:
+        await turn()
+        return copy.deepcopy(self._world.report)
+
+    async def reports(self) -> AsyncIterator[Json]:
+        await turn()
+        yield copy.deepcopy(self._world.report)
+
+    async def write_status(self, manifest: Json, status: Json) -> None:
+        await turn()
+        report = self._world.report
+        if manifest["metadata"]["resourceVersion"] != report["metadata"]["resourceVersion"]:
+            raise ConflictError("the Report has changed")
+        report["status"] = copy.deepcopy(status)
+        self._world.touch()
+
+    async def jobs(self, _namespace: str, _selector: str) -> list[Json]:
+        await turn()
+        return copy.deepcopy(list(self._world.jobs.values()))
+
+    async def job(self, _namespace: str, name: str) -> Json:
+        await turn()
+        if name not in self._world.jobs:
+            raise NotFoundError(name)
+        return copy.deepcopy(self._world.jobs[name])
+
+    async def create_job(self, manifest: Json) -> Json:
+        await turn()
+        name = manifest["metadata"]["name"]
+        if name in self._world.jobs:
+            raise AlreadyExistsError(name)
+        metadata = manifest["metadata"] | {
+            "uid": f"job-of-{name}-{len(self._world.made)}",
+            "creationTimestamp": objects.text(self._world.now),
+        }
+        self._world.made.append(metadata["labels"][RUN_ID_LABEL])
+        self._world.jobs[name] = {"metadata": metadata, "spec": dict(manifest["spec"]), "status": {"conditions": []}}
+        return copy.deepcopy(self._world.jobs[name])
+
+    async def delete_job(self, _namespace: str, name: str) -> None:
+        await turn()
+        if name in self._world.jobs:
+            self._world.jobs[name]["metadata"]["deletionTimestamp"] = objects.text(self._world.now)
+
+    async def expire_job(self, _namespace: str, name: str, seconds: int) -> None:
+        await turn()
+        if name in self._world.jobs:
+            self._world.jobs[name]["spec"]["ttlSecondsAfterFinished"] = seconds
+
+    async def pods(self, _namespace: str, selector: str) -> list[Json]:
+        await turn()
+        run_id = selector.partition("=")[2]
+        return [
+            copy.deepcopy(pod) for pod in self._world.pods.values() if pod["metadata"]["labels"][RUN_ID_LABEL] == run_id
+        ]
+
+    async def events_about(self, _namespace: str, _uid: str) -> list[Json]:
+        await turn()
+        return []
+
+    async def create_event(self, manifest: Json) -> None:
+        await turn()
+        self._world.events.append(manifest)
+
+    async def create_secret(self, manifest: Json) -> None:
+        await turn()
+        if manifest["metadata"]["name"] in self._world.secrets:
+            raise AlreadyExistsError(manifest["metadata"]["name"])
+        self._world.secrets.add(manifest["metadata"]["name"])
+
+    async def delete_secret(self, _namespace: str, name: str) -> None:
+        await turn()
+        self._world.secrets.discard(name)
+
+
+class SimulatedStore:
+    """The calls of report_operator.store.s3.S3Store."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def uri(self, key: str) -> str:
+        return f"s3://reports/{key}"
+
+    async def ensure_bucket(self) -> None:
+        await self._reach()
+
+    async def sign_uploads(self, keys: Sequence[str], ttl: timedelta) -> dict[str, Link]:
+        return {key: Link(f"https://store/{key}", self._world.now + ttl) for key in keys}
+
+    async def sign_download(self, key: str, _kind: str, _name: str, _type: str, ttl: timedelta) -> Link:
+        return Link(f"https://store/{key}", self._world.now + ttl)
+
+    async def sizes(self, folder: str) -> dict[str, int]:
+        await self._reach()
+        return {key: size for key, size in self._world.stored.items() if key.startswith(folder)}
+
+    async def get(self, key: str, _limit: int) -> bytes | None:
+        await self._reach()
+        if key not in self._world.stored:
+            return None
+        return Result(run_id="", files=list[StoredFile]()).model_dump_json().encode()
+
+    async def delete(self, folder: str) -> None:
+        await self._reach()
+        for key in [key for key in self._world.stored if key.startswith(folder)]:
+            del self._world.stored[key]
+
+    async def _reach(self) -> None:
+        await turn()
+        if not self._world.store_up:
+            raise StoreError("The store is down.")
+
+
+def as_cluster(world: World) -> Cluster:
+    """Return the simulated cluster as the real one's type."""
+    return cast("Cluster", SimulatedCluster(world))
+
+
+def as_store(world: World) -> S3Store:
+    """Return the simulated store as the real one's type."""
+    return cast("S3Store", SimulatedStore(world))
+
+
+def step(work: Coroutine[Any, Any, Any]) -> bool:
+    """Run until the next call; return whether that was the end."""
+    try:
+        work.send(None)
+    except StopIteration:
+        return True
+    return False
