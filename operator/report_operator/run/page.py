@@ -1,5 +1,6 @@
 """The page: a document laid out as HTML by a template, the same for HTML and PDF."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -12,6 +13,7 @@ from report_operator.api.sources import KeySelector
 from report_operator.run import charts, markdown, sqltypes
 from report_operator.run.document import (
     ChartContent,
+    ColumnContent,
     Content,
     GridContent,
     MetricContent,
@@ -30,6 +32,10 @@ _STANDARD = "standard.html"
 _WIDE_FROM, _WIDEST_FROM = 10, 17
 """Columns from which a table is set smaller, and in PDF on landscape pages."""
 
+_FIXED_FROM = 200
+"""Rows from which the columns of a table are given their widths: WeasyPrint needs half the time then."""
+_LONGEST_TEXT = 50
+"""Characters of a text that its column makes room for on one line."""
 _LONG_FROM, _LONGEST_FROM = 10, 16
 """Characters from which the text of a metric is set smaller."""
 
@@ -45,11 +51,11 @@ def lay_out(material: Material) -> str:
     visible = {**material.variables, "sections": sections}
     if selector is None:
         sandbox = _sandbox(None, "")
-        return sandbox.run(sandbox.get_template(_STANDARD), visible)
+        return sandbox.make(_STANDARD, visible)
     name = document.template
     sandbox = _sandbox(name, _read(selector, material.workspace))
     with user_code(name, f"template {name}", visible):
-        return sandbox.run(sandbox.get_template(name), visible)
+        return sandbox.make(name, visible)
 
 
 def _read(selector: KeySelector, workspace: Workspace) -> str:
@@ -120,24 +126,43 @@ def _block(key: str, content: Content) -> dict[str, Any]:
 
 
 def _table(key: str, table: TableContent) -> dict[str, Any]:
-    numeric = [sqltypes.is_number(column.type) for column in table.columns]
     return {
         "type": "table",
         "id": key,
         "title": table.title,
         "table": table.table,
-        "columns": [
-            {
-                "title": column.title,
-                "numeric": is_numeric,
-                "attributes": Markup(' class="n"') if is_numeric else "",
-            }
-            for column, is_numeric in zip(table.columns, numeric, strict=True)
-        ],
+        "columns": _columns(table.columns),
+        "shares": _shares(table) if len(table.rows) > _FIXED_FROM else [],
         "rows": table.texts,
         "note": _note(table, "shown"),
         "width": _width(len(table.columns)),
     }
+
+
+def _columns(columns: Sequence[ColumnContent]) -> list[dict[str, Any]]:
+    """Return title and attributes of each column's cells.
+
+    Classes instead of selectors by position: WeasyPrint tries every selector on every cell.
+    """
+    numeric = [sqltypes.is_number(column.type) for column in columns]
+    found = []
+    for i, column in enumerate(columns):
+        classes = ["n"] if numeric[i] else ["after-n"] if i and numeric[i - 1] else []
+        classes += ["first"] if i == 0 else []
+        classes += ["last"] if i == len(columns) - 1 else []
+        attributes = Markup(' class="{}"').format(" ".join(classes)) if classes else ""
+        found.append({"title": column.title, "numeric": numeric[i], "attributes": attributes})
+    return found
+
+
+def _shares(table: TableContent) -> list[float]:
+    """Return the share of each column in the table's width, in percent, by its longest text."""
+    longest = [
+        max(len(column.title), *(min(len(text), _LONGEST_TEXT) for text in texts))
+        for column, texts in zip(table.columns, zip(*table.texts, strict=True), strict=True)
+    ]
+    padded = [length + 2 for length in longest]
+    return [round(100 * length / sum(padded), 2) for length in padded]
 
 
 def _width(columns: int) -> str:

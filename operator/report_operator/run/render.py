@@ -73,7 +73,7 @@ def _filler(variables: Mapping[str, Any]) -> Fill:
 
     def fill(text: str, place: str) -> str:
         with user_code("<template>", place, variables):
-            return sandbox.run(sandbox.from_string(text), variables)
+            return sandbox.fill(text, variables)
 
     return fill
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
-from jinja2 import BaseLoader, StrictUndefined, Template, TemplateError, TemplateSyntaxError
+from jinja2 import BaseLoader, DictLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
@@ -21,9 +21,12 @@ from report_operator.api.conditions import Reason
 from report_operator.api.sections import ValueFormat
 from report_operator.run import values
 from report_operator.run.failure import RunError
+from report_operator.run.wording import listed
 
 MEMORY = 256 * 1024 * 1024
 """Bytes that the process may grow by while a template runs. What needs more would be killed without a word."""
+
+_LONGEST_MESSAGE = 500
 
 _STATM = Path("/proc/self/statm")
 
@@ -40,7 +43,7 @@ class Unknown(StrictUndefined):
         if self._undefined_obj is None:
             return f"there is no {self._undefined_name!r} in something that is not set"
         if isinstance(self._undefined_obj, Mapping):
-            return f"there is no {self._undefined_name!r}; there are: {_listed(self._undefined_obj)}"
+            return f"there is no {self._undefined_name!r}; there are: {listed(sorted(map(str, self._undefined_obj)))}"
         return str(super()._undefined_message)
 
 
@@ -52,7 +55,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def __init__(self, loader: BaseLoader | None = None, escape: Callable[[str], str] | None = None) -> None:
         super().__init__(
-            loader=loader,
+            loader=loader or DictLoader({}),
             autoescape=escape is None,
             undefined=Unknown,
             finalize=_Finalizer(escape),
@@ -63,10 +66,15 @@ class Sandbox(ImmutableSandboxedEnvironment):
         for format_ in ValueFormat:
             self.filters[format_.name.lower()] = _filter(format_)
 
-    def run(self, template: Template, variables: Mapping[str, Any]) -> str:
-        """Return what the template makes. Whatever the template raises goes through."""
+    def fill(self, text: str, variables: Mapping[str, Any]) -> str:
+        """Return what a text makes of the variables. Whatever the text raises goes through."""
         with _bounded_memory():
-            return template.render(variables)
+            return self.from_string(text).render(variables)
+
+    def make(self, name: str, variables: Mapping[str, Any]) -> str:
+        """Return what the template of that name makes. Whatever the template raises goes through."""
+        with _bounded_memory():
+            return self.get_template(name).render(variables)
 
 
 @contextmanager
@@ -86,7 +94,7 @@ def user_code(name: str, place: str, known: Mapping[str, Any]) -> Iterator[None]
         ) from error
     # The template is a program of the user: anything can go wrong in it, and it is never our fault.
     except Exception as error:
-        known_names = f"; known are: {_listed(known)}" if str(error).endswith("is not known") else ""
+        known_names = f"; known are: {listed(sorted(known))}" if str(error).endswith("is not known") else ""
         raise RunError(Reason.TEMPLATE_FAILED, f"{_line(error, name, place)}: {_said(error)}{known_names}") from error
 
 
@@ -99,13 +107,10 @@ def _line(error: BaseException, name: str, place: str) -> str:
 
 
 def _said(error: Exception) -> str:
-    if isinstance(error, TemplateError):
-        return error.message or type(error).__name__
-    return f"{type(error).__name__}: {error}"
-
-
-def _listed(names: Mapping[str, Any]) -> str:
-    return ", ".join(sorted(str(name) for name in names)) or "none"
+    if isinstance(error, TemplateNotFound):
+        return f"there is no template {error.name!r}"
+    said = error.message if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
+    return (said or type(error).__name__)[:_LONGEST_MESSAGE]
 
 
 class _Finalizer:

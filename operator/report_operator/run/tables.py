@@ -14,6 +14,7 @@ import duckdb
 from report_operator.api.conditions import Reason
 from report_operator.run import sqltypes
 from report_operator.run.failure import RunError
+from report_operator.run.wording import listed
 from report_operator.run.workspace import ColumnInfo, Context, TableInfo, Workspace
 
 
@@ -36,7 +37,7 @@ class Tables(AbstractContextManager["Tables"]):
         """Read which tables there are from the workspace's `Context`."""
         self._workspace = workspace
         self._infos: Mapping[str, TableInfo] = Context.model_validate_json(workspace.context.read_bytes()).tables
-        self._connection = duckdb.connect(":memory:")
+        self._connection = _connect(workspace)
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +64,8 @@ class Tables(AbstractContextManager["Tables"]):
                 return found
         raise RunError(
             Reason.COLUMN_NOT_FOUND,
-            f"{place}: table {table!r} has no column {column!r}; it has: {', '.join(c.name for c in known)}",
+            f"{place}: table {table!r} has no column {column!r};"
+            f" it has: {listed(known_column.name for known_column in known)}",
         )
 
     def read(self, table: str, chosen: Sequence[ColumnInfo], limit: int) -> Rows:
@@ -72,7 +74,7 @@ class Tables(AbstractContextManager["Tables"]):
         selected = ", ".join(f"{_readable(column)} AS c{i}" for i, column in enumerate(chosen))
         found = self._connection.execute(
             f"SELECT {selected} FROM read_parquet(?) LIMIT ?",  # noqa: S608 - names are quoted
-            [str(self._workspace.table(table)), limit],
+            [self._file(table), limit],
         ).fetchall()
         converters = [_converter(column.type) for column in chosen]
         if any(converters):
@@ -87,10 +89,29 @@ class Tables(AbstractContextManager["Tables"]):
 
     def export(self, table: str, expressions: Sequence[str], target: Path, options: str) -> None:
         """Write all rows of a table to a file: a column for each SQL expression, with the options of DuckDB's COPY."""
-        self._connection.execute(
-            f"COPY (SELECT {', '.join(expressions)} FROM read_parquet(?)) TO {literal(str(target))} ({options})",  # noqa: S608
-            [str(self._workspace.table(table))],
-        )
+        rows = f"SELECT {', '.join(expressions)} FROM read_parquet(?)"  # noqa: S608 - names are quoted
+        self._connection.execute(f"COPY ({rows}) TO {literal(str(target.resolve()))} ({options})", [self._file(table)])
+
+    def _file(self, table: str) -> str:
+        return str(self._workspace.table(table).resolve())
+
+
+def _connect(workspace: Workspace) -> duckdb.DuckDBPyConnection:
+    """Return a database that reads the tables, writes the outputs, touches nothing else and tells time in UTC."""
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            "temp_directory": "",
+        },
+    )
+    folders = ", ".join(literal(str(folder.resolve())) for folder in (workspace.tables, workspace.outputs))
+    allowed = f"allowed_directories = [{folders}]"
+    for setting in ("TimeZone = 'UTC'", allowed, "enable_external_access = false", "lock_configuration = true"):
+        connection.execute(f"SET {setting}")
+    return connection
 
 
 def quoted(name: str) -> str:
