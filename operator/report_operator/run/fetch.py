@@ -1,0 +1,63 @@
+"""The first stage: rows of the sources, and tables made from them, as Parquet files."""
+
+import logging
+import shutil
+
+import duckdb
+
+from report_operator.api.run import Request
+from report_operator.api.sources import Source
+from report_operator.run import database, shape
+from report_operator.run.failure import RunError
+from report_operator.run.redaction import Redactor
+from report_operator.run.sources import read
+from report_operator.run.sources.task import Task
+from report_operator.run.workspace import Context, TableInfo, Workspace
+
+_log = logging.getLogger(__name__)
+
+
+def fetch(request: Request, workspace: Workspace) -> Context:
+    """Write every source and table to `workspace.table(name)`, and what they are to `workspace.context`.
+
+    Raises RunError; its message holds no credentials. Columns keep the order and names of the data; names that are
+    equal but for letter case get a number.
+    """
+    workspace.tables.mkdir(parents=True, exist_ok=True)
+    try:
+        with database.connect(workspace.data) as connection:
+            context = Context(tables=_tables(request, workspace, connection))
+    except RunError as error:
+        raise RunError(error.reason, Redactor.of(workspace.secrets)(error.message)) from error
+    finally:
+        shutil.rmtree(workspace.data / "spill", ignore_errors=True)
+    workspace.context.write_text(context.model_dump_json(by_alias=True), encoding="utf-8")
+    return context
+
+
+def _tables(request: Request, workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> dict[str, TableInfo]:
+    found: dict[str, TableInfo] = {}
+    for source in request.spec.sources:
+        _read(source, request, workspace, connection)
+        found[source.name] = _known("source", source.name, workspace, connection)
+    for table in request.spec.tables:
+        shape.make(connection, workspace, table, request.spec.period)
+        found[table.name] = _known("table", table.name, workspace, connection)
+    return found
+
+
+def _read(source: Source, request: Request, workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
+    report = f"{request.namespace}/{request.name}"
+    task = Task(source.name, report, request.spec.period, workspace, connection)
+    try:
+        read(source, task)
+    finally:
+        task.scratch.unlink(missing_ok=True)
+
+
+def _known(kind: str, name: str, workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> TableInfo:
+    """Make what was written known to later queries and say what it is."""
+    shape.show(connection, workspace, name)
+    info = database.describe(connection, workspace.table(name))
+    _log.info("%s %r: %s rows, %s columns", kind, name, f"{info.rows:,}", len(info.columns))
+    return info

@@ -1,0 +1,59 @@
+"""Tables made by SQL from the sources and from tables before them."""
+
+import duckdb
+from duckdb import StatementType
+
+from report_operator.api.conditions import Reason
+from report_operator.api.report import Period
+from report_operator.api.sources import Table
+from report_operator.run.database import failing_as, literal, quoted, write_table
+from report_operator.run.failure import RunError
+from report_operator.run.workspace import Workspace
+
+
+def show(database: duckdb.DuckDBPyConnection, workspace: Workspace, name: str) -> None:
+    """Let later queries read a source or table that is in the workspace by its name."""
+    file = workspace.table(name)
+    database.execute(f"CREATE VIEW {quoted(name)} AS FROM read_parquet({literal(file)})")
+
+
+def make(database: duckdb.DuckDBPyConnection, workspace: Workspace, table: Table, period: Period | None) -> None:
+    """Write the rows of a table's query to its Parquet file; raises RunError (QueryFailed, InvalidSpec).
+
+    The query is one SELECT. `$period_start` and `$period_end` are bound as TIMESTAMP WITH TIME ZONE.
+    """
+    subject = f"table {table.name!r}"
+    with failing_as(Reason.QUERY_FAILED, subject):
+        statement = _single_select(database, table.query, subject)
+        parameters = _bound(statement.named_parameters, period, subject)
+        write_table(database, _bare(statement.query), workspace.table(table.name), parameters)
+
+
+def _single_select(database: duckdb.DuckDBPyConnection, query: str, subject: str) -> duckdb.Statement:
+    statements = database.extract_statements(query)
+    kinds = [statement.type.name for statement in statements]
+    if kinds != [StatementType.SELECT.name]:
+        found = ", ".join(kinds) or "nothing"
+        raise RunError(Reason.QUERY_FAILED, f"{subject}: the query has to be one SELECT statement; found: {found}")
+    return statements[0]
+
+
+def _bare(query: str) -> str:
+    """Return a statement without the semicolon at its end; it was parsed, so what follows one is a comment."""
+    return query.rstrip().rstrip(";")
+
+
+def _bound(names: set[str], period: Period | None, subject: str) -> dict[str, object]:
+    known = {"period_start": period.start, "period_end": period.end} if period else {}
+    for name in sorted(names):
+        if name in known:
+            continue
+        if name in ("period_start", "period_end"):
+            raise RunError(
+                Reason.INVALID_SPEC, f"{subject}: the query uses ${name}, but spec.period is not set: set it"
+            )
+        raise RunError(
+            Reason.QUERY_FAILED,
+            f"{subject}: the query uses ${name}: only $period_start and $period_end have values here",
+        )
+    return {name: known[name] for name in names}

@@ -1,0 +1,80 @@
+"""A real S3 store on loopback: SeaweedFS in one process, with all its data in a folder."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]
+from botocore.config import Config  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+from tests.support.ports import free_ports
+
+BUCKET = "reports"
+ACCESS_KEY = "reports-access-key"
+SECRET_KEY = "reports-secret-key"
+_PORTS = (
+    "s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
+    "filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc",
+)  # fmt: skip
+_START_LIMIT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class SeaweedFS:
+    """A running store with an empty bucket `reports`."""
+
+    endpoint: str
+    """URL of its S3 API."""
+
+    def client(self) -> Any:
+        """Return a boto3 client with the store's credentials."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
+        )
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[SeaweedFS]:
+    """Start a store with its data in `folder`; end it afterwards."""
+    ports = free_ports(len(_PORTS))
+    (folder / "data").mkdir()
+    command = [
+        str(Path(sys.executable).parent / "weed"), "mini", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
+        *(f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)),
+    ]  # fmt: skip
+    environment = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "S3_BUCKET": BUCKET}
+    store = SeaweedFS(endpoint=f"http://127.0.0.1:{ports[0]}")
+    with (folder / "weed.log").open("wb") as log:
+        process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log, cwd=folder,
+                                   start_new_session=True)  # fmt: skip
+    try:
+        _wait_ready(store, folder / "weed.log")
+        yield store
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait_ready(store: SeaweedFS, log: Path) -> None:
+    """Wait until the bucket is there, which comes after the store answers."""
+    client, until = store.client(), time.monotonic() + _START_LIMIT_SECONDS
+    while time.monotonic() < until:
+        with contextlib.suppress(BotoCoreError, ClientError):
+            client.head_bucket(Bucket=BUCKET)
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"SeaweedFS is not ready: {log.read_text(errors='replace')[-2000:]}")
