@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from report_operator.api.crd import crd_files
-from report_operator.api.reference import reference_page
+from report_operator.api.reference import reference_pages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> None:
     """Write what changed and say so."""
     files = {f"crds/{name}": text for name, text in crd_files().items()}
-    files["docs/reference/report.md"] = reference_page()
+    files |= {f"docs/reference/{name}": text for name, text in reference_pages().items()}
     for name, text in files.items():
         path = ROOT / name
         if not path.exists() or path.read_text() != text:

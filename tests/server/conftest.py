@@ -15,7 +15,8 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     with running(tmp_path_factory.mktemp("apiserver")) as server, server.client() as client:
         for path in sorted((ROOT / "crds").glob("*.yaml")):
             crd = yaml.safe_load(path.read_text())
-            client.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", json=crd).raise_for_status()
+            answer = client.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", json=crd)
+            assert answer.status_code == httpx.codes.CREATED, answer.json()["message"]
             _wait_served(client, f"/apis/{crd['spec']['group']}/v1alpha1/{crd['spec']['names']['plural']}")
         yield server
 

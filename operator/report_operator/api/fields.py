@@ -95,6 +95,12 @@ def list_map(*keys: str) -> SchemaExtra:
 LIST_ATOMIC = SchemaExtra({"x-kubernetes-list-type": "atomic"})
 """Mark a list that one manager owns whole."""
 
+INT32 = SchemaExtra({"format": "int32"})
+"""Mark an integer of 32 bits."""
+
+INT64 = SchemaExtra({"format": "int64"})
+"""Mark an integer of 64 bits."""
+
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 """Name of a Kubernetes object (RFC 1123 subdomain)."""
 

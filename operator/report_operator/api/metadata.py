@@ -1,4 +1,6 @@
-"""Names that the operator puts on objects: group, version, labels."""
+"""Names that the operator puts on objects, and those that it reads there: group, version, labels, annotations."""
+
+from enum import StrEnum
 
 GROUP = "report-operator.io"
 VERSION = "v1alpha1"
@@ -17,3 +19,32 @@ RUN_ID_LABEL = f"{GROUP}/run-id"
 
 FIELD_MANAGER = "report-operator"
 """Field manager of every write of the operator."""
+
+SCHEDULE_LABEL = f"{GROUP}/schedule"
+"""Name of the ScheduledReport that a Report was made by; as annotation the whole name."""
+SCHEDULE_UID_LABEL = f"{GROUP}/schedule-uid"
+"""UID of that ScheduledReport; its Reports are selected by it."""
+VARIANT_LABEL = f"{GROUP}/variant"
+"""The variant that a Report is for; absent without variants."""
+TRIGGER_LABEL = f"{GROUP}/trigger"
+"""What a Report was made for: a `Trigger`. Absent on Reports that users make."""
+SLOT_ANNOTATION = f"{GROUP}/slot"
+"""The nominal time of a Report's slot, or when a manual run was asked for (RFC 3339, UTC)."""
+
+RUN_NOW_ANNOTATION = f"{GROUP}/run-now"
+"""On a ScheduledReport: any new value starts a run; on the Reports of that run the value."""
+RUN_PERIOD_ANNOTATION = f"{GROUP}/run-period"
+"""On a ScheduledReport: the period of manual runs, `<start>/<end>`, RFC 3339 times or dates in the schedule's zone."""
+RECONCILE_ANNOTATION = "reconcile.fluxcd.io/requestedAt"
+"""On a ScheduledReport: any new value has it looked at again (Flux); starts nothing."""
+
+
+class Trigger(StrEnum):
+    """What started a run, the most urgent first."""
+
+    MANUAL = "manual"
+    """An annotation."""
+    SCHEDULED = "scheduled"
+    """A slot."""
+    BACKFILL = "backfill"
+    """A slot of the past that `spec.backfill` asks for."""

@@ -7,6 +7,8 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.fields import (
+    INT32,
+    INT64,
     LIST_ATOMIC,
     PRESERVE,
     Duration,
@@ -33,8 +35,6 @@ _Quantity = Annotated[
     Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"),
     SchemaExtra({"type": None, "x-kubernetes-int-or-string": True}),
 ]
-_Int32 = SchemaExtra({"format": "int32"})
-_Int64 = SchemaExtra({"format": "int64"})
 _DateTime = Annotated[datetime, SchemaExtra({"format": "date-time"})]
 
 _NAMES = "(self.sources.map(s, s.name) + self.tables.map(t, t.name))"
@@ -117,7 +117,7 @@ class Run(Model):
 
     timeout: Annotated[Duration, between("1m", "24h")] = "30m"
     """The run is ended and failed after this time, attempts and waits included: 1m to 24h."""
-    retries: Annotated[int, Field(ge=0, le=10), _Int32] = 2
+    retries: Annotated[int, Field(ge=0, le=10), INT32] = 2
     """Attempts after the first, 0 to 10, for passing causes only (an unreachable source, a lost pod)."""
     resources: Resources | None = None
     """Resources of each container; the platform's default when not set."""
@@ -191,11 +191,11 @@ class Artifact(Model):
     """Format of the file."""
     media_type: Annotated[str, Field(max_length=100)]
     """Content type that it is served with."""
-    size: Annotated[int, Field(ge=0), _Int64]
+    size: Annotated[int, Field(ge=0), INT64]
     """Bytes."""
     sha256: Annotated[str, Field(max_length=64)]
     """SHA-256 of the content, hexadecimal."""
-    rows: Annotated[int, Field(ge=0), _Int64] | None = None
+    rows: Annotated[int, Field(ge=0), INT64] | None = None
     """Rows of a csv or parquet file."""
     uri: Annotated[str, Field(max_length=1024)]
     """Where it is, for programs with their own credentials: s3://bucket/key."""
@@ -220,14 +220,14 @@ class Condition(Model):
     """Why, for people."""
     last_transition_time: Time
     """When status last changed."""
-    observed_generation: Annotated[int, Field(ge=-1), _Int64]
+    observed_generation: Annotated[int, Field(ge=-1), INT64]
     """The generation that the condition is about."""
 
 
 class ReportStatus(Model):
     """What became of it. Times are UTC."""
 
-    observed_generation: Annotated[int, _Int64] = -1
+    observed_generation: Annotated[int, INT64] = -1
     """The generation that this status is about; -1 before the operator has seen the object."""
     phase: Phase | None = None
     """Queued, Running, Succeeded or Failed."""
@@ -241,7 +241,7 @@ class ReportStatus(Model):
     """Identity of the run; the same in Events, logs and metrics. One per uid and generation."""
     job_name: Annotated[str, Field(max_length=63)] | None = None
     """The run's Job."""
-    attempt: Annotated[int, Field(ge=1), _Int32] | None = None
+    attempt: Annotated[int, Field(ge=1), INT32] | None = None
     """Number of the current or last attempt, from 1."""
     period: Period | None = None
     """The period that was used."""

@@ -1,0 +1,52 @@
+"""Condition types and reasons of a ScheduledReport: the words that users and their tools match on.
+
+`Ready` says that the schedule is accepted, never how a run went: `helm upgrade --wait` must not wait for last night's
+report (kstatus: sigs.k8s.io/cli-utils, pkg/kstatus/README.md).
+"""
+
+from enum import StrEnum
+
+
+class ScheduleConditionType(StrEnum):
+    """Types of the conditions of a ScheduledReport."""
+
+    READY = "Ready"
+    """True when the schedule is accepted, also while it is suspended."""
+    STALLED = "Stalled"
+    """Only with status True: the schedule cannot be followed until it is edited."""
+    STOPPED = "Stopped"
+    """Only with status True: `spec.stopAfter` slots in a row have failed and no run starts by itself."""
+
+
+class ScheduleReason(StrEnum):
+    """Why a condition has its status. Values are API: they are added, never renamed."""
+
+    SCHEDULED = "Scheduled"
+    """Runs start by the schedule."""
+    ON_DEMAND = "OnDemand"
+    """There is no schedule; runs start by annotation."""
+    SUSPENDED = "Suspended"
+    """`spec.suspend` is set, or every variant is suspended."""
+    STOPPED_AFTER_FAILURES = "StoppedAfterFailures"
+    """Too many slots in a row have failed; edit the spec, or run it by hand with success."""
+    INVALID_SCHEDULE = "InvalidSchedule"
+    """A cron line never fires or cannot be read, or the time zone is unknown."""
+    INVALID_SPEC = "InvalidSpec"
+    """This version of the operator cannot read the spec; the message names the field."""
+
+
+class SlotReason(StrEnum):
+    """Why a slot, or a manual run, has no Report. Values are API: they are added, never renamed."""
+
+    OPERATOR_UNAVAILABLE = "OperatorUnavailable"
+    """Missed: the operator was down or cut off, and `spec.catchUp` does not ask for the slot."""
+    STARTING_DEADLINE_EXCEEDED = "StartingDeadlineExceeded"
+    """Missed: more than `spec.startingDeadline` had passed."""
+    EDITED = "Edited"
+    """Missed: the timing was edited, or the schedule suspended, before the run could start."""
+    ALREADY_RUNNING = "AlreadyRunning"
+    """Skipped: an earlier run has not ended, and `spec.concurrencyPolicy` is Forbid."""
+    REPORT_REFUSED = "ReportRefused"
+    """Skipped: the API server refused the Report (admission, quota, policy)."""
+    INVALID_RUN_PERIOD = "InvalidRunPeriod"
+    """Skipped: the annotation for the period of a manual run cannot be read."""

@@ -1,0 +1,114 @@
+"""The CEL rules of the Report CRD."""
+
+from report_operator.api.crd import REPORT
+from tests.support.crd_cases import Alternative, CrdCases, Refused, rule
+
+ROW = {"rows": [{"carrier": "AA", "flights": 1}]}
+TEXT = {"content": "text"}
+KNOWN = "must be the name of one of spec.sources or spec.tables"
+RULES = (
+    rule(
+        "metadata.name is also a label of the run's Job: use at most 63 characters",
+        (("metadata.name", "a" * 63),),
+        Refused("metadata.name", "a" * 64, "use at most 63 characters"),
+    ),
+    rule(
+        "end must be after start",
+        (("spec.period.end", "2026-05-04T00:00:01Z"),),
+        Refused("spec.period.end", "2026-05-04T00:00:00Z", "spec.period: Invalid value: end must be after start"),
+    ),
+    rule(
+        "set exactly one of inline, configMap, http, sql",
+        (("spec.sources[0]", {"name": "flights", "inline": ROW}),),
+        Refused(
+            "spec.sources[0]",
+            {"name": "flights", "inline": ROW, "http": {"url": "https://example.com/"}},
+            "set exactly one of inline, configMap, http, sql; now set: inline http",
+        ),
+    ),
+    rule(
+        "set exactly one of value, valueFrom",
+        (("spec.sources[2].http.headers", [{"name": "Accept", "value": "text/csv"}]),),
+        Refused(
+            "spec.sources[2].http.headers", [{"name": "Accept"}], "set exactly one of value, valueFrom; now set: none"
+        ),
+    ),
+    rule(
+        "names are lower-case letters, digits and _; period_start and period_end are given already",
+        (("spec.sources[3].sql.params", {"carrier": "AA"}),),
+        Refused("spec.sources[3].sql.params", {"period_start": "x"}, "period_start and period_end are given already"),
+    ),
+    rule(
+        "tables[].name must not be the name of one of spec.sources: give the table another name",
+        (("spec.tables[0].name", "by_carrier"),),
+        Refused("spec.tables[0].name", "flights", "tables[].name must not be the name of one of spec.sources"),
+    ),
+    rule(
+        f"outputs[].table {KNOWN}",
+        (("spec.outputs[1].table", "by_carrier"),),
+        Refused("spec.outputs[1].table", "nowhere", f"outputs[].table {KNOWN}"),
+    ),
+    rule(
+        f"sections[].blocks[].metric.table {KNOWN}",
+        (("spec.sections[0].blocks[1].metric.table", "by_carrier"),),
+        Refused("spec.sections[0].blocks[1].metric.table", "nowhere", f"metric.table {KNOWN}"),
+    ),
+    rule(
+        f"sections[].blocks[].table.from {KNOWN}",
+        (("spec.sections[0].blocks[3].table.from", "by_carrier"),),
+        Refused("spec.sections[0].blocks[3].table.from", "nowhere", f"table.from {KNOWN}"),
+    ),
+    rule(
+        f"sections[].blocks[].chart.table {KNOWN}",
+        (("spec.sections[0].blocks[4].chart.table", "by_carrier"),),
+        Refused("spec.sections[0].blocks[4].chart.table", "nowhere", f"chart.table {KNOWN}"),
+    ),
+    rule(
+        f"sections[].blocks[].grid.cards[].metric.table {KNOWN}",
+        (("spec.sections[0].blocks[2].grid.cards[1].metric.table", "by_carrier"),),
+        Refused("spec.sections[0].blocks[2].grid.cards[1].metric.table", "nowhere", f"cards[].metric.table {KNOWN}"),
+    ),
+    rule(
+        "set exactly one of text, metric, grid, table, chart",
+        (("spec.sections[0].blocks[0]", {"text": TEXT}),),
+        Refused("spec.sections[0].blocks[0]", {}, "set exactly one of text, metric, grid, table, chart; now set: none"),
+    ),
+    rule(
+        "set exactly one of text, metric",
+        (("spec.sections[0].blocks[2].grid.cards[0]", {"text": TEXT}),),
+        Refused("spec.sections[0].blocks[2].grid.cards[0]", {}, "set exactly one of text, metric; now set: none"),
+    ),
+    rule(
+        "set exactly one of name, configMapRef",
+        (("spec.template", {"name": "standard"}), ("spec.template", {"configMapRef": {"name": "a", "key": "b"}})),
+        Refused("spec.template", {"params": {"a": 1}}, "set exactly one of name, configMapRef; now set: none"),
+    ),
+    rule(
+        "csv and parquet hold one table: set table; json, html and pdf hold the document: leave it out",
+        (("spec.outputs[0]", {"format": "csv", "table": "flights"}), ("spec.outputs[0]", {"format": "pdf"})),
+        Refused("spec.outputs[0]", {"format": "csv"}, "csv holds one table: set table to the name of a source"),
+    ),
+    rule(
+        "only format json can be inline",
+        (("spec.outputs[0]", {"format": "json", "name": "small", "inline": True}),),
+        Refused("spec.outputs[0]", {"format": "pdf", "inline": True}, "format pdf cannot be inline: use json"),
+    ),
+    rule(
+        "two outputs have the same file name (name, else table, else report): set name on one of them",
+        (("spec.outputs[0]", {"format": "pdf", "name": "other"}),),
+        Refused("spec.outputs[0]", {"format": "html"}, "two outputs have the same file name"),
+    ),
+    rule(
+        "must be between 1m and 168h",
+        (("spec.download.urlTTL", "1m"), ("spec.download.urlTTL", "168h")),
+        Refused("spec.download.urlTTL", "168h1s", "168h1s is out of range: must be between 1m and 168h"),
+    ),
+    rule(
+        "must be between 1m and 24h",
+        (("spec.run.timeout", "60s"), ("spec.run.timeout", "24h")),
+        Refused("spec.run.timeout", "59s", "59s is out of range: must be between 1m and 24h"),
+    ),
+)
+CASES = CrdCases(
+    REPORT, RULES, alternatives={"spec.template.name": Alternative("standard", instead_of="spec.template.configMapRef")}
+)
