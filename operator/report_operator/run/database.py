@@ -1,4 +1,4 @@
-"""DuckDB, locked to the run's data folder."""
+"""DuckDB, locked to folders of the run."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +18,8 @@ _SHARE = 0.6
 buffers, not all that it allocates."""
 _INTERPRETER = 128 * 2**20
 _LEAST_MEMORY = 64 * 2**20
+_THREAD_MEMORY = 64 * 2**20
+"""What a thread needs to sort and to write Parquet; with less for each, two threads fail where one does not."""
 
 _FAULTS = (duckdb.InternalException, duckdb.FatalException)
 """Errors that are DuckDB's or ours, never the query's."""
@@ -32,29 +34,31 @@ def memory_for(limit: int) -> int:
     return max(_LEAST_MEMORY, int((limit - _INTERPRETER) * _SHARE))
 
 
-def connect(data: Path) -> duckdb.DuckDBPyConnection:
-    """Return a database in memory that reads and writes files under `data` and touches nothing else.
+def connect(folders: Sequence[Path], spill: Path | None) -> duckdb.DuckDBPyConnection:
+    """Return a database in memory that reads and writes files under `folders` and touches nothing else.
 
     No other file, no network, no extension, no variable of this program, and no statement can change that
-    (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview). It spills into `data/spill`; its
-    memory and threads follow from the process's limits; its time zone is UTC.
+    (https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview). What does not fit into its memory goes
+    to files in `spill`. Its memory and threads follow from the limits of this process; its time zone is UTC.
     """
-    data = data.resolve()
+    memory = memory_for(limits.memory_limit())
     connection = duckdb.connect(
         ":memory:",
         config={
-            "memory_limit": f"{memory_for(limits.memory_limit())}B",
-            "threads": limits.cpu_limit(),
-            "temp_directory": str(data / "spill"),
+            "memory_limit": f"{memory}B",
+            "threads": min(limits.cpu_limit(), max(1, memory // _THREAD_MEMORY)),
+            "temp_directory": str(spill or ""),
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
             "python_enable_replacements": False,
         },
     )
-    folders = f"allowed_directories = [{literal(data)}]"
-    # In this order: the folders cannot be set without access to files, nothing can be set after the lock.
-    for setting in ("TimeZone = 'UTC'", folders, "enable_external_access = false", "lock_configuration = true"):
+    # DuckDB compares texts: a folder behind a symbolic link goes by both of its names.
+    names = {str(path) for folder in folders for path in (folder.absolute(), folder.resolve())}
+    allowed = f"allowed_directories = [{', '.join(map(literal, sorted(names)))}]"
+    # In this order: folders cannot be allowed without access to files, and nothing can be set after the lock.
+    for setting in ("TimeZone = 'UTC'", allowed, "enable_external_access = false", "lock_configuration = true"):
         connection.execute(f"SET {setting}")
     return connection
 

@@ -24,13 +24,14 @@ def fetch(request: Request, workspace: Workspace) -> Context:
     equal but for letter case get a number.
     """
     workspace.tables.mkdir(parents=True, exist_ok=True)
+    spill = workspace.data / "spill"
     try:
-        with database.connect(workspace.data) as connection:
+        with database.connect([workspace.data], spill) as connection:
             context = Context(tables=_tables(request, workspace, connection))
     except RunError as error:
         raise RunError(error.reason, Redactor.of(workspace.secrets)(error.message)) from error
     finally:
-        shutil.rmtree(workspace.data / "spill", ignore_errors=True)
+        shutil.rmtree(spill, ignore_errors=True)
     workspace.context.write_text(context.model_dump_json(by_alias=True), encoding="utf-8")
     return context
 
