@@ -71,6 +71,7 @@ def test_order_survives_many_rows(shape: Callable[..., Context], workspace: Work
         "SELECT 1 AS a -- comment",
         "SELECT 1 AS a; -- comment",
         "SELECT 1 AS a; /* comment; */ ;",
+        "SELECT 1 AS a WHERE 'wörld;' <> '✓'; -- ü",
         "FROM (VALUES (1)) t(a)",
         "WITH x AS (SELECT 1 AS a) FROM x",
         "VALUES (1)",

@@ -40,8 +40,9 @@ def _single_select(database: duckdb.DuckDBPyConnection, query: str, subject: str
 
 def _bare(query: str) -> str:
     """Return the text of a statement without the semicolon that ends it and what follows."""
-    ends = [place for place, kind in duckdb.tokenize(query) if kind == duckdb.token_type.operator and query[place] == ";"]
-    return query[: ends[0]] if ends else query
+    text = query.encode()  # Places count bytes.
+    ends = [place for place, _ in duckdb.tokenize(query) if text[place : place + 1] == b";"]
+    return text[: ends[0]].decode() if ends else query
 
 
 def _bound(names: set[str], period: Period | None, subject: str) -> dict[str, object]:
