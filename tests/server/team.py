@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -33,9 +34,7 @@ class Team:
     def make(cls, api: httpx.Client, namespace: str) -> "Team":
         """Make a namespace that enforces the restricted Pod Security Standard."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        api.post(
-            "/api/v1/namespaces", json={"metadata": {"name": namespace, "labels": labels}}
-        ).raise_for_status()
+        api.post("/api/v1/namespaces", json={"metadata": {"name": namespace, "labels": labels}}).raise_for_status()
         team = cls(api, namespace)
         team.post("serviceaccounts", {"metadata": {"name": "default"}})
         return team
@@ -134,7 +133,7 @@ class Team:
 
     def end_job(self, job: str, kind: str, reason: str = "", failed: int = 0) -> None:
         """Write how a Job ended, as the Job controller does."""
-        now = objects.text(objects.datetime.now(objects.UTC))
+        now = objects.text(datetime.now(UTC))
         first = "SuccessCriteriaMet" if kind == "Complete" else "FailureTarget"
         conditions = [
             {"type": each, "status": "True", "reason": reason, "message": "", "lastTransitionTime": now}

@@ -5,6 +5,7 @@ import itertools
 import json
 import signal
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,7 @@ class TestOneRun:
         message = Outcome(result=team.upload(job, metrics={"Rows": "1"})).model_dump_json(
             by_alias=True, exclude_none=True
         )
-        team.show(
-            pod, objects.ended(), objects.ended(), objects.ended(0, message), phase="Succeeded"
-        )
+        team.show(pod, objects.ended(), objects.ended(), objects.ended(0, message), phase="Succeeded")
         status = team.wait("weekly", "Succeeded")
         assert conditions(status) == {"Ready": ("True", "Succeeded")}
         assert status["metrics"] == {"Rows": "1"}
@@ -200,7 +199,7 @@ class TestWaiting:
             "reason": "FailedMount",
             "type": "Warning",
             "message": 'MountVolume.SetUp failed for volume "secret-0" : secret "warehouse" not found',
-            "lastTimestamp": objects.text(objects.datetime.now(objects.UTC)),
+            "lastTimestamp": objects.text(datetime.now(UTC)),
         }
         team.post("events", event)
         status = team.wait("weekly", "SecretNotFound")

@@ -15,7 +15,7 @@ _SECRET_BYTES = 30
 
 
 def create(secret: str, namespace: str | None) -> str:
-    """Make the Secret with a random AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY unless it is there; return what was done.
+    """Make the Secret with a random AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY unless it is there; tell which.
 
     It is only made, never read or replaced, so neither Git nor Helm nor the operator has to know what is in it.
     `namespace` is the pod's own when None. Raises ClusterError.

@@ -11,6 +11,8 @@ from report_operator.control import metrics
 STUCK_SECONDS = 300.0
 """A key that is older than this shows that the process is stuck. An outage does not: keys then wait in timers."""
 
+_STOP_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class Health:
@@ -39,7 +41,7 @@ async def serve(health: Health, host: str | None, port: int) -> web.AppRunner:
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics_page)])
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
     return runner

@@ -6,7 +6,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import AsyncIterator
+from typing import Any
 
 import kopf
 
@@ -121,35 +121,43 @@ class Operator:
 
 async def serve(config: Config) -> None:
     """Run until SIGTERM or SIGINT, or until a watch ends for good."""
+    asyncio.get_running_loop().set_exception_handler(_log_unless_kopf_ends)
     instance = os.environ.get("HOSTNAME") or platform.node()
     registry, settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
     watching.configure(settings, instance, STOP_SECONDS)
-    async with _running(config, instance) as (operator, cluster):
+    async with contextlib.AsyncExitStack() as stack:
+        operator, cluster = await _start(config, instance, stack)
         watching.log_in(registry, cluster)
         handlers.register(registry, operator.queue)
 
         @kopf.on.cleanup(registry=registry)
-        async def drain(**_: object) -> None:
-            # Here and not later: kopf cancels what it finds running after its own tasks have ended.
-            await operator.stop()
+        async def stop(**_: object) -> None:
+            # Here and not later: kopf cancels every task that it finds running after its own have ended.
+            await stack.aclose()
 
         await kopf.operator(registry=registry, settings=settings, clusterwide=True)
 
 
-@contextlib.asynccontextmanager
-async def _running(config: Config, instance: str) -> AsyncIterator[tuple[Operator, Cluster]]:
-    async with contextlib.AsyncExitStack() as stack:
-        store = S3Store(config.store)
-        stack.callback(store.close)
-        cluster = await Cluster.connect(config.workers, metrics.observe_request)
-        stack.push_async_callback(cluster.close)
-        actor = Actor(cluster, store, config.defaults, config.job_ttl_time)
-        operator = Operator(cluster, Reconciler(cluster, actor, instance), config.workers)
-        stack.push_async_callback(operator.stop)
-        probes = health.Health(operator.not_alive, operator.not_ready, operator.collect)
-        server = await health.serve(probes, config.http_host, config.http_port)
-        stack.push_async_callback(server.cleanup)
-        yield operator, cluster
+async def _start(config: Config, instance: str, stack: contextlib.AsyncExitStack) -> tuple[Operator, Cluster]:
+    store = S3Store(config.store)
+    stack.callback(store.close)
+    cluster = await Cluster.connect(config.workers, metrics.observe_request)
+    stack.push_async_callback(cluster.close)
+    actor = Actor(cluster, store, config.defaults, config.job_ttl_time)
+    operator = Operator(cluster, Reconciler(cluster, actor, instance), config.workers)
+    stack.push_async_callback(operator.stop)
+    probes = health.Health(operator.not_alive, operator.not_ready, operator.collect)
+    server = await health.serve(probes, config.http_host, config.http_port)
+    stack.push_async_callback(server.cleanup)
+    return operator, cluster
+
+
+def _log_unless_kopf_ends(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody caught, except that kopf leaves generators of cancelled watches to the end of the event loop."""
+    if "asyncgen" in context:
+        logger.debug("%s", context["message"])
+    else:
+        loop.default_exception_handler(context)
 
 
 def main() -> None:

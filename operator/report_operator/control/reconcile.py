@@ -61,7 +61,7 @@ class Reconciler:
         try:
             facts, decision = await self._settle(facts)
         except (UnavailableError, StoreError) as error:
-            decision = decide(replace(facts, outage=str(error)))
+            facts, decision = await self._settle(replace(facts, outage=str(error)))
         await self._record(manifest, facts, decision)
         return Next(decision.requeue_after, decision.retry)
 

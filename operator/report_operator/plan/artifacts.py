@@ -59,6 +59,7 @@ def metrics(result: Result) -> dict[str, str]:
 def inline(result: Result) -> dict[str, object] | None:
     """Return the inline document, unless it is larger than a status may hold."""
     document = result.inline
-    if document is None or len(json.dumps(document, ensure_ascii=False).encode()) > INLINE_LIMIT:
+    if document is None:
         return None
-    return document
+    size = len(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())
+    return document if size <= INLINE_LIMIT else None

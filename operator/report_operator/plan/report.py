@@ -162,15 +162,18 @@ def _is_abandoned(facts: Facts) -> bool:
 def _obsolete_secrets(facts: Facts) -> tuple[Action, ...]:
     """Return the deletion of Secrets whose run will not end.
 
-    Those are of an abandoned run, and of generations that were edited before their status was written: the operator may
+    Those are of an abandoned run, and of generations that were edited before their Job was on record: the operator may
     have been killed between a Secret and its Job.
     """
     subject, known = facts.subject, facts.subject.status
-    unseen = range(max(known.observed_generation, 0) + 1, subject.metadata.generation)
-    obsolete = [subject.job_name_of(generation) for generation in unseen[-_MOST_UNSEEN:]]
+    ended = known.phase in (Phase.SUCCEEDED, Phase.FAILED)
+    first = max(known.observed_generation + (1 if ended else 0), 1)
+    unended = range(first, subject.metadata.generation)
+    obsolete = [subject.job_name_of(generation) for generation in unended[-_MOST_UNSEEN:]]
     if _is_abandoned(facts) and known.job_name is not None:
         obsolete.append(known.job_name)
-    return tuple(DeleteSecret(name) for name in obsolete)
+    there = {job.metadata.name for job in facts.jobs}
+    return tuple(DeleteSecret(name) for name in dict.fromkeys(obsolete) if name not in there)
 
 
 def _write(facts: Facts, new: ReportStatus) -> Decision:
