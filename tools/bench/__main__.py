@@ -9,7 +9,7 @@ from tests.support.apiserver import ROOT
 from tests.support.cluster import KIND, Cluster, image, run_visibly
 from tests.support.manifests import load
 from tools.bench import burst, figures, footprint, latency
-from tools.bench.api import client
+from tools.bench.api import Api
 
 PAGE = ROOT / "docs/benchmarks.md"
 NAMESPACE = "bench"
@@ -45,13 +45,13 @@ def _measure(cluster: Cluster, archives: list[Path]) -> str:
         cluster.make_namespace(namespace)
     cluster.install(cluster.values(archives))
     page, small = (load(ROOT / f"tests/data/input/bench-{name}.yaml") for name in ("page", "small"))
-    with client(cluster.kubeconfig) as api:
+    with Api(cluster) as api:
         _say("(a) one report at a time, beside a Job that does nothing")
         one = latency.measure(api, NAMESPACE, page)
         _say("(b) 200 reports at once")
         many = burst.measure(api, NAMESPACE, small)
         _say("(c) footprint")
-        size = footprint.measure(cluster, api, NAMESPACE, small, _unpacked(archives[0]))
+        size = footprint.measure(api, NAMESPACE, small, _unpacked(archives[0]))
     day = datetime.now(UTC).date().isoformat()
     return (
         "\n\n".join(

@@ -3,9 +3,10 @@
 import base64
 import json
 import ssl
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -14,16 +15,23 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.support.cluster import Cluster
+
 REPORTS = "/apis/report-operator.io/v1alpha1/namespaces/{}/reports"
 JOBS = "/apis/batch/v1/namespaces/{}/jobs"
 PODS = "/api/v1/namespaces/{}/pods"
 
-Seen = Mapping[str, float]
-"""Monotonic seconds at which a mark was first true, by name of the object."""
+
+class Api(httpx.Client):
+    """A client with the administrator's rights."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        url, trust = _access(cluster.kubeconfig)
+        super().__init__(base_url=url, verify=trust, timeout=30)
+        self.cluster = cluster
 
 
-def client(kubeconfig: Path) -> httpx.Client:
-    """Return a client with the administrator's rights."""
+def _access(kubeconfig: Path) -> tuple[str, ssl.SSLContext]:
     config = yaml.safe_load(kubeconfig.read_text())
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     trust = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
@@ -32,40 +40,45 @@ def client(kubeconfig: Path) -> httpx.Client:
         certificate.write(base64.b64decode(user["client-key-data"]))
         certificate.flush()
         trust.load_cert_chain(certificate.name)
-    return httpx.Client(base_url=cluster["server"], verify=trust, timeout=httpx.Timeout(30, read=900))
+    return cluster["server"], trust
 
 
 class Watch:
     """Watches a collection in the background and notes, for each object, when a mark was first true."""
 
-    def __init__(self, api: httpx.Client, path: str, marks: Mapping[str, Callable[[Any], bool]]) -> None:
+    def __init__(self, api: "Api", path: str, marks: Mapping[str, Callable[[Any], bool]]) -> None:
         self._api, self._path, self._marks = api, path, marks
         self._condition = threading.Condition()
+        # Monotonic seconds at which a mark was first true, by name of the object.
         self.seen: dict[str, dict[str, float]] = {mark: {} for mark in marks}
         self.objects: dict[str, Any] = {}
 
-    def wait(self, mark: str, count: int, seconds: float) -> None:
-        """Wait until `count` objects have the mark. Raises TimeoutError."""
+    def wait(self, mark: str, names: Collection[str], seconds: float) -> None:
+        """Wait until the objects of these names have the mark. Raises TimeoutError."""
         with self._condition:
-            if not self._condition.wait_for(lambda: len(self.seen[mark]) >= count, seconds):
-                raise TimeoutError(f"{self._path}: {len(self.seen[mark])} of {count} are {mark} after {seconds:.0f} s")
+            if not self._condition.wait_for(lambda: self.seen[mark].keys() >= set(names), seconds):
+                missing = set(names) - self.seen[mark].keys()
+                raise TimeoutError(
+                    f"{self._path}: not {mark} after {seconds:.0f} s: {', '.join(sorted(missing)[:5])} …"
+                )
 
     @contextmanager
     def running(self) -> Iterator["Watch"]:
         """Watch from now on."""
-        version = self._api.get(self._path, params={"limit": 1}).raise_for_status().json()["metadata"]
-        params = {"watch": "true", "resourceVersion": version["resourceVersion"]}
-        with self._api.stream("GET", self._path, params=params) as stream:
-            thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        listed = self._api.get(self._path, params={"limit": 1}).raise_for_status().json()["metadata"]
+        path = f"{self._path}?watch=true&resourceVersion={listed['resourceVersion']}"
+        # A process of its own: a stream of this one could not be closed while a thread reads it.
+        command = self._api.cluster.kubectl_command("get", "--raw", path)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            thread = threading.Thread(target=self._read, args=(process.stdout,))
             thread.start()
             yield self
+            process.terminate()
+            thread.join()
 
-    def _read(self, stream: httpx.Response) -> None:
-        try:
-            for line in stream.iter_lines():
-                self._note(json.loads(line)["object"], time.monotonic())
-        except (httpx.HTTPError, httpx.StreamError):
-            return  # the benchmark has what it waited for and closed the stream
+    def _read(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._note(json.loads(line)["object"], time.monotonic())
 
     def _note(self, item: Any, now: float) -> None:
         name = item["metadata"]["name"]

@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 
 from tools.bench import figures
-from tools.bench.api import JOBS, REPORTS, Watch, exists, is_condition
+from tools.bench.api import JOBS, REPORTS, Api, Watch, exists, is_condition
 
 REPORTS_AT_ONCE = 200
 _LIMIT = 1800
 
 
-def measure(api: httpx.Client, namespace: str, report: dict[str, Any]) -> str:
+def measure(api: Api, namespace: str, report: dict[str, Any]) -> str:
     """Return the section of the page.
 
     The operator's share is the time from a Report to its Job, and from the Job's end to the Report's; in between, the
@@ -23,12 +23,12 @@ def measure(api: httpx.Client, namespace: str, report: dict[str, Any]) -> str:
     jobs = Watch(api, JOBS.format(namespace), {"made": exists, "done": is_condition("Complete")})
     with reports.running(), jobs.running():
         began = time.monotonic()
+        names = [f"burst-{number}" for number in range(REPORTS_AT_ONCE)]
         with ThreadPoolExecutor(16) as pool:
-            names = [f"burst-{number}" for number in range(REPORTS_AT_ONCE)]
             made = pool.map(lambda name: _create(api, namespace, report, name), names)
             for answer in made:
                 answer.raise_for_status()
-        reports.wait("ready", REPORTS_AT_ONCE, _LIMIT)
+        reports.wait("ready", names, _LIMIT)
         took = time.monotonic() - began
     of_report = {name: job["metadata"]["labels"]["report-operator.io/report"] for name, job in jobs.objects.items()}
     started = {of_report[name]: at for name, at in jobs.seen["made"].items()}
@@ -48,5 +48,5 @@ def measure(api: httpx.Client, namespace: str, report: dict[str, Any]) -> str:
     return f"{head}\n\nAll of them were done after {took:.0f} s, bound by the node's cores."
 
 
-def _create(api: httpx.Client, namespace: str, report: dict[str, Any], name: str) -> httpx.Response:
+def _create(api: Api, namespace: str, report: dict[str, Any], name: str) -> httpx.Response:
     return api.post(REPORTS.format(namespace), json={**report, "metadata": {"name": name}})

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from tests.support.cluster import OPERATOR_NAMESPACE, Cluster
+from tests.support.cluster import OPERATOR_NAMESPACE
 from tools.bench import figures
-from tools.bench.api import PODS, REPORTS, Watch, is_condition
+from tools.bench.api import PODS, REPORTS, Api, Watch, is_condition
 
 FINISHED = 5000
 STARTS = 5
@@ -18,17 +18,17 @@ _LIMIT = 300
 _DEPLOYMENT = "deployment/report-operator"
 
 
-def measure(cluster: Cluster, api: httpx.Client, namespace: str, report: dict[str, Any], image_bytes: int) -> str:
+def measure(api: Api, namespace: str, report: dict[str, Any], image_bytes: int) -> str:
     """Return the section of the page. Leaves the operator running and the finished Reports deleted."""
-    idle = _memory(cluster)
-    starts = [_start(cluster, api) for _ in range(STARTS)]
-    cluster.kubectl("scale", _DEPLOYMENT, "--replicas=0", f"--namespace={OPERATOR_NAMESPACE}")
-    cluster.kubectl("wait", "--for=delete", "pod", f"--namespace={OPERATOR_NAMESPACE}", f"--selector={_SELECTOR}")
+    idle = _memory(api)
+    starts = [_start(api) for _ in range(STARTS)]
+    api.cluster.kubectl("scale", _DEPLOYMENT, "--replicas=0", f"--namespace={OPERATOR_NAMESPACE}")
+    api.cluster.kubectl("wait", "--for=delete", "pod", f"--namespace={OPERATOR_NAMESPACE}", f"--selector={_SELECTOR}")
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda number: _finished(api, namespace, report, f"finished-{number}"), range(FINISHED)))
-    loaded_start = _start(cluster, api, scale=True)
+    loaded_start = _start(api, scale=True)
     time.sleep(_SETTLE_SECONDS)
-    loaded = _memory(cluster)
+    loaded = _memory(api)
     api.delete(REPORTS.format(namespace)).raise_for_status()
     rows = [
         ["image, unpacked", f"{image_bytes / 1e6:.0f} MB (goal: 400 MB)"],
@@ -46,15 +46,15 @@ def measure(cluster: Cluster, api: httpx.Client, namespace: str, report: dict[st
 _SELECTOR = "app.kubernetes.io/component=operator"
 
 
-def _start(cluster: Cluster, api: httpx.Client, *, scale: bool = False) -> float:
+def _start(api: Api, *, scale: bool = False) -> float:
     """Return the seconds from the start of a new operator's container to its readiness."""
     marks = {"running": _is_running, "ready": is_condition("Ready")}
     with Watch(api, PODS.format(OPERATOR_NAMESPACE), marks).running() as watch:
-        before = {pod["metadata"]["name"] for pod in cluster.list("pods", OPERATOR_NAMESPACE, _SELECTOR)}
+        before = {pod["metadata"]["name"] for pod in api.cluster.list("pods", OPERATOR_NAMESPACE, _SELECTOR)}
         if scale:
-            cluster.kubectl("scale", _DEPLOYMENT, "--replicas=1", f"--namespace={OPERATOR_NAMESPACE}")
+            api.cluster.kubectl("scale", _DEPLOYMENT, "--replicas=1", f"--namespace={OPERATOR_NAMESPACE}")
         else:
-            cluster.kubectl("rollout", "restart", _DEPLOYMENT, f"--namespace={OPERATOR_NAMESPACE}")
+            api.cluster.kubectl("rollout", "restart", _DEPLOYMENT, f"--namespace={OPERATOR_NAMESPACE}")
         until = time.monotonic() + _LIMIT
         while time.monotonic() < until:
             if new := set(watch.seen["ready"]) - before:
@@ -68,18 +68,18 @@ def _is_running(pod: Any) -> bool:
     return any("running" in status["state"] for status in pod["status"].get("containerStatuses", ()))
 
 
-def _memory(cluster: Cluster) -> int:
+def _memory(api: Api) -> int:
     """Return the working set of the operator's pod in bytes, as the kubelet reports it."""
-    nodes = cluster.kubectl("get", "nodes", "--output=jsonpath={.items[0].metadata.name}")
-    name = cluster.list("pods", OPERATOR_NAMESPACE, _SELECTOR)[0]["metadata"]["name"]
+    node = api.cluster.kubectl("get", "nodes", "--output=jsonpath={.items[0].metadata.name}")
+    name = api.cluster.list("pods", OPERATOR_NAMESPACE, _SELECTOR)[0]["metadata"]["name"]
     with_summary = httpx.Response(
-        200, text=cluster.kubectl("get", "--raw", f"/api/v1/nodes/{nodes}/proxy/stats/summary")
+        200, text=api.cluster.kubectl("get", "--raw", f"/api/v1/nodes/{node}/proxy/stats/summary")
     )
     pods = {pod["podRef"]["name"]: pod for pod in with_summary.json()["pods"]}
     return int(pods[name]["memory"]["workingSetBytes"])
 
 
-def _finished(api: httpx.Client, namespace: str, report: dict[str, Any], name: str) -> None:
+def _finished(api: Api, namespace: str, report: dict[str, Any], name: str) -> None:
     """Make a Report and its final status, while no operator runs."""
     path = REPORTS.format(namespace)
     made = api.post(path, json={**report, "metadata": {"name": name}}).raise_for_status().json()

@@ -5,16 +5,14 @@ import statistics
 import time
 from typing import Any
 
-import httpx
-
 from tools.bench import figures
-from tools.bench.api import JOBS, REPORTS, Watch, is_condition
+from tools.bench.api import JOBS, REPORTS, Api, Watch, is_condition
 
 PAIRS = 8
 _LIMIT = 120
 
 
-def measure(api: httpx.Client, namespace: str, report: dict[str, Any]) -> str:
+def measure(api: Api, namespace: str, report: dict[str, Any]) -> str:
     """Return the section of the page. The two sides take turns, so that both meet the same machine."""
     job = _idle_job(api, namespace, report)
     made, idle = [], []
@@ -33,21 +31,20 @@ def measure(api: httpx.Client, namespace: str, report: dict[str, Any]) -> str:
     return figures.table([f"{PAIRS} pairs in turn", "seconds: median (range)"], rows)
 
 
-def _timed(api: httpx.Client, path: str, item: dict[str, Any], condition: str) -> float:
+def _timed(api: Api, path: str, item: dict[str, Any], condition: str) -> float:
     with Watch(api, path, {"done": is_condition(condition)}).running() as watch:
         began = time.monotonic()
         api.post(path, json=item).raise_for_status()
-        watch.wait("done", 1, _LIMIT)
+        watch.wait("done", [item["metadata"]["name"]], _LIMIT)
         return watch.seen["done"][item["metadata"]["name"]] - began
 
 
-def _idle_job(api: httpx.Client, namespace: str, report: dict[str, Any]) -> dict[str, Any]:
+def _idle_job(api: Api, namespace: str, report: dict[str, Any]) -> dict[str, Any]:
     """Return the Job that the operator makes for the report, with commands that do nothing."""
-    path = JOBS.format(namespace)
-    with Watch(api, path, {"done": is_condition("Complete")}).running() as watch:
-        api.post(REPORTS.format(namespace), json=_named(report, "latency-first")).raise_for_status()
-        watch.wait("done", 1, _LIMIT)
-        made = next(iter(watch.objects.values()))
+    first = _named(report, "latency-first")
+    _timed(api, REPORTS.format(namespace), first, "Ready")
+    selector = {"labelSelector": "report-operator.io/report=latency-first"}
+    made = api.get(JOBS.format(namespace), params=selector).raise_for_status().json()["items"][0]
     spec = copy.deepcopy(made["spec"])
     for key in ("selector", "manualSelector"):
         spec.pop(key, None)
