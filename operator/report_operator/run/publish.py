@@ -19,9 +19,8 @@ from report_operator.api.outputs import INLINE_LIMIT
 from report_operator.api.run import RESULT_FILE, Links, Rendered, RenderedFile, Request, Result, StoredFile
 from report_operator.run.failure import RunError
 from report_operator.run.progress import Progress
+from report_operator.run.redaction import Redactor
 from report_operator.run.workspace import Workspace
-
-_log = logging.getLogger(__name__)
 
 PARALLEL = 4
 """Uploads at the same time."""
@@ -29,17 +28,23 @@ ATTEMPTS = 5
 """Tries of one upload; the Job's attempts come on top."""
 _CHUNK = 1 << 20
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+"""Seconds between two tries, at most: half of it to all of it, doubled each time."""
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 _ERROR_CODE = re.compile(r"<Code>([A-Za-z0-9]{1,64})</Code>")
+_PASSING_STATUS = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS)
+_PASSING_CODES = ("BadDigest", "IncompleteBody", "RequestTimeout", "SlowDown")
+"""Codes of S3 (API reference, "Error responses") that come with HTTP 400 or 503 and another try mends."""
+
+_log = logging.getLogger(__name__)
 
 
 def publish(request: Request, rendered: Rendered, links: Links, workspace: Workspace) -> Result:
     """Upload every rendered file and, last of all, the result; return the result.
 
     The store checks each upload against its Content-MD5 (RFC 1864), so what it keeps is what was rendered. Raises
-    RunError: StoreUnavailable, StoreRefused.
+    RunError: StoreUnavailable, StoreRefused, InternalError when there is no link for a file.
     """
-    if missing := {file.name for file in rendered.files} - links.uploads.keys():
+    if missing := {*(file.name for file in rendered.files), RESULT_FILE} - links.uploads.keys():
         raise RunError(Reason.INTERNAL_ERROR, f"no upload link for {', '.join(sorted(missing))}")
     with httpx.Client(timeout=_TIMEOUT, follow_redirects=False) as client:
         uploader = _Uploader(client, links, Progress(_log, "{:,} bytes uploaded so far"))
@@ -129,20 +134,26 @@ class _Uploader:
     def _try(self, name: str, headers: dict[str, str], content: Path | bytes) -> str | None:
         """Return why the upload has to be tried again, or None when it is done. Raises RunError when it is refused."""
         body = self._counted(content) if isinstance(content, Path) else content
+        url = httpx.URL(self._links.uploads[name])
         try:
-            answer = self._client.put(self._links.uploads[name], headers=headers, content=body)
+            answer = self._client.put(url, headers=headers, content=body)
         except httpx.TransportError as error:
-            # The text of an error may hold the URL, and with it the signature.
-            return f"the store does not answer ({type(error).__name__})"
+            return f"the store at {_origin(url)} does not answer: {Redactor()(str(error)) or type(error).__name__}"
         if answer.is_success:
             return None
-        code = _ERROR_CODE.search(answer.text[:2000])
-        said = f"HTTP {answer.status_code}{f' {code[1]}' if code else ''}"
-        if answer.is_server_error or answer.status_code in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.REQUEST_TIMEOUT):
-            return f"the store answers {said}"
-        raise RunError(Reason.STORE_REFUSED, f"the store refuses {name}: {said}")
+        found = _ERROR_CODE.search(answer.text[:2000])
+        code = found[1] if found else ""
+        said = f"HTTP {answer.status_code} {code}".rstrip()
+        if answer.is_server_error or answer.status_code in _PASSING_STATUS or code in _PASSING_CODES:
+            return f"the store at {_origin(url)} answers {said}"
+        raise RunError(Reason.STORE_REFUSED, f"the store at {_origin(url)} refuses {name}: {said}")
 
     def _counted(self, path: Path) -> Iterator[bytes]:
         for chunk in _chunks(path):
             self._progress.add(len(chunk))
             yield chunk
+
+
+def _origin(url: httpx.URL) -> str:
+    """Return scheme, host and port of a link; the rest of it is a signature."""
+    return f"{url.scheme}://{url.netloc.decode()}"

@@ -3,10 +3,9 @@
 import hashlib
 import json
 import logging
+import os
 import signal
-import sys
-from datetime import UTC, datetime
-from types import FrameType
+import threading
 
 from report_operator.api.conditions import Reason, Stage
 from report_operator.api.run import (
@@ -19,43 +18,45 @@ from report_operator.api.run import (
     Request,
     Result,
 )
+from report_operator.run import log
 from report_operator.run.failure import RunError
+from report_operator.run.limits import exhausted
+from report_operator.run.redaction import Redactor
 from report_operator.run.workspace import Workspace
 
-_log = logging.getLogger(__name__)
-
 EXIT_TERMINATED = 128 + signal.SIGTERM
+"""As a shell says of a process that SIGTERM ended."""
 _MESSAGE_LIMIT = 1500
+"""Characters of `Failure.message`."""
+
+_log = logging.getLogger(__name__)
 
 
 def main(stage: Stage, workspace: Workspace) -> int:
     """Run one stage; return its exit code. Nothing is raised: what goes wrong is in the termination message."""
-    # The first process of a container gets no default handlers: without this, SIGTERM would be ignored.
-    signal.signal(signal.SIGTERM, _terminated)
+    _end_on_sigterm()
+    redact = Redactor.of(workspace.secrets)
     try:
+        log.configure({"stage": stage.value}, redact)
         request = Request.model_validate_json(workspace.request.read_bytes())
-        _log_as_json(request, stage)
-        result = _run(stage, request, workspace)
-    except RunError as error:
-        _log.error("%s: %s", error.reason, error.message)
-        return _fail(stage, error, workspace)
-    except MemoryError:
-        out = RunError(
-            Reason.OUT_OF_MEMORY, f"stage {stage} ran out of memory: raise spec.run.resources.limits.memory"
-        )
-        return _fail(stage, out, workspace)
-    # The border of the process: a fault of ours is told like any other failure, the traceback stays in the log.
-    except Exception:  # noqa: BLE001
-        _log.exception("a fault of report-operator")
-        text = f"a fault of report-operator; the traceback is in the log of container {stage} of the run's pod"
-        return _fail(stage, RunError(Reason.INTERNAL_ERROR, text), workspace)
+        report = f"{request.namespace}/{request.name}"
+        log.configure({"stage": stage.value, "report": report, "run_id": request.run_id}, redact)
+        _log.info("stage %s starts", stage)
+        result = run_stage(stage, request, workspace)
+        _log.info("stage %s is done", stage)
+    # The border of the process: whatever goes wrong is told in the same way.
+    except Exception as error:  # noqa: BLE001
+        failure = as_run_error(error, stage)
+        outcome = _failed(stage, failure.reason, redact(failure.message))
+        workspace.termination_log.write_bytes(outcome)
+        return failure.exit_code
     if result is not None:
         workspace.termination_log.write_bytes(_message(result))
     return EXIT_OK
 
 
-def _run(stage: Stage, request: Request, workspace: Workspace) -> Result | None:
-    """Run the stage; each imports only what it needs."""
+def run_stage(stage: Stage, request: Request, workspace: Workspace) -> Result | None:
+    """Run a stage's work; each stage imports only what it needs. Publish alone has a result."""
     match stage:
         case Stage.FETCH:
             from report_operator.run.fetch import fetch  # noqa: PLC0415
@@ -74,6 +75,35 @@ def _run(stage: Stage, request: Request, workspace: Workspace) -> Result | None:
     return None
 
 
+def as_run_error(error: Exception, stage: Stage) -> RunError:
+    """Return what to tell of an error and log it; the traceback of an unexpected one goes into the log alone."""
+    failure = error if isinstance(error, RunError) else exhausted(error)
+    if failure is not None:
+        _log.error("%s: %s", failure.reason, failure.message)
+        return failure
+    _log.error("a fault of report-operator", exc_info=error)
+    return RunError(
+        Reason.INTERNAL_ERROR,
+        f"a fault of report-operator; the traceback is in the log of container {stage} of the run's pod",
+    )
+
+
+def _end_on_sigterm() -> None:
+    """End the process as soon as SIGTERM comes.
+
+    The first process of a container gets no default handler from the kernel (pid_namespaces(7)). A handler of Python
+    would wait for libraries that compute, and an exception from it ends as an error of theirs.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+    def wait() -> None:
+        signal.sigwait({signal.SIGTERM})
+        _log.warning("ended by SIGTERM")
+        os._exit(EXIT_TERMINATED)
+
+    threading.Thread(target=wait, name="sigterm", daemon=True).start()
+
+
 def _message(result: Result) -> bytes:
     """Return the termination message: the result, or the hash of RESULT_FILE where the kubelet would cut it off."""
     message = _encoded(Outcome(result=result))
@@ -84,49 +114,15 @@ def _message(result: Result) -> bytes:
     return _encoded(Outcome(result_sha256=hashlib.sha256(result_bytes(result)).hexdigest()))
 
 
-def _fail(stage: Stage, error: RunError, workspace: Workspace) -> int:
-    text = error.message if len(error.message) <= _MESSAGE_LIMIT else f"{error.message[: _MESSAGE_LIMIT - 1]}…"
-    outcome = _encoded(Outcome(failure=Failure(reason=error.reason, message=text, stage=stage)))
+def _failed(stage: Stage, reason: Reason, message: str) -> bytes:
+    """Return the termination message of a failure, its text cut where the kubelet would cut it off."""
+    text = message if len(message) <= _MESSAGE_LIMIT else f"{message[: _MESSAGE_LIMIT - 1]}…"
+    outcome = _encoded(Outcome(failure=Failure(reason=reason, message=text, stage=stage)))
     while len(outcome) > TERMINATION_MESSAGE_LIMIT:
         text = f"{text[: len(text) * 3 // 4]}…"
-        outcome = _encoded(Outcome(failure=Failure(reason=error.reason, message=text, stage=stage)))
-    workspace.termination_log.write_bytes(outcome)
-    return error.exit_code
+        outcome = _encoded(Outcome(failure=Failure(reason=reason, message=text, stage=stage)))
+    return outcome
 
 
 def _encoded(outcome: Outcome) -> bytes:
     return json.dumps(outcome.to_wire(), ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    sys.exit(EXIT_TERMINATED)
-
-
-def _log_as_json(request: Request, stage: Stage) -> None:
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(_Json(request, stage))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log the signed links
-
-
-class _Json(logging.Formatter):
-    """One JSON object a line, with the run's id."""
-
-    def __init__(self, request: Request, stage: Stage) -> None:
-        super().__init__()
-        self._fixed = {
-            "report": f"{request.namespace}/{request.name}",
-            "run_id": request.run_id,
-            "stage": stage.value,
-        }
-
-    def format(self, record: logging.LogRecord) -> str:
-        content = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-            **self._fixed,
-        }
-        if record.exc_info:
-            content["exception"] = self.formatException(record.exc_info)
-        return json.dumps(content, ensure_ascii=False)
