@@ -9,6 +9,7 @@ import duckdb
 
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import Request
+from report_operator.run.tables import literal
 from report_operator.run.workspace import ColumnInfo, Context, TableInfo, Workspace
 from tests.support import manifests
 
@@ -24,10 +25,10 @@ def workspace(root: Path, tables: Mapping[str, str]) -> Workspace:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name, query in tables.items():
-            file = str(place.table(name))
-            connection.execute(f"COPY ({query}) TO '{file}' (FORMAT parquet)")
-            described = connection.execute(f"DESCRIBE SELECT * FROM '{file}'").fetchall()
-            (rows,) = connection.execute(f"SELECT count(*) FROM '{file}'").fetchone() or (0,)
+            file = literal(str(place.table(name)))
+            connection.execute(f"COPY ({query}) TO {file} (FORMAT parquet)")
+            described = connection.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()
+            (rows,) = connection.execute(f"SELECT count(*) FROM {file}").fetchone() or (0,)
             columns = [ColumnInfo(name=column[0], type=column[1]) for column in described]
             infos[name] = TableInfo(rows=rows, columns=columns)
     place.context.write_text(Context(tables=infos).model_dump_json(by_alias=True))
@@ -45,7 +46,8 @@ def request(spec: Mapping[str, Any], name: str = "sample") -> Request:
     )
 
 
-def sample(name: str, root: Path) -> tuple[Request, Workspace]:
-    """Return request and workspace of a YAML file: `tables` (SQL by name) and `spec`."""
+def sample(name: str, root: Path, only: str | None = None) -> tuple[Request, Workspace]:
+    """Return request and workspace of a YAML file: `tables` (SQL by name) and `spec`; `only` one format of output."""
     content = manifests.load(INPUT / f"{name}.yaml")
-    return request(content["spec"], name), workspace(root, content["tables"])
+    spec = content["spec"] | ({"outputs": [{"format": only}]} if only else {})
+    return request(spec, name), workspace(root, content["tables"])

@@ -8,7 +8,6 @@ from report_operator.api.run import Request
 from report_operator.api.sections import (
     Block,
     Chart,
-    Column,
     Grid,
     Metric,
     Section,
@@ -34,6 +33,9 @@ from report_operator.run.workspace import ColumnInfo
 
 CHART_ROWS = 5000
 """Most rows that a chart draws."""
+
+TABLE_COLUMNS = 50
+"""Most columns that a table shows when the author chose none."""
 
 Fill = Callable[[str, str], str]
 """Applies the template language to a text: (text, place in the spec) to Markdown."""
@@ -135,23 +137,23 @@ def _metric(metric: Metric, tables: Tables, place: str) -> MetricContent:
 
 
 def _table(block: TableBlock, tables: Tables, place: str) -> TableContent:
-    chosen = block.columns or [Column(name=column.name) for column in tables.info(block.from_).columns]
-    columns = [tables.column(block.from_, column.name, f"{place}.columns[{i}]") for i, column in enumerate(chosen)]
-    found = tables.read(block.from_, columns, block.limit)
+    known = tables.info(block.from_).columns
+    shown = [
+        (tables.column(block.from_, column.name, f"{place}.columns[{i}]"), column.title, column.format)
+        for i, column in enumerate(block.columns)
+    ] or [(info, None, None) for info in known[:TABLE_COLUMNS]]
+    found = tables.read(block.from_, [info for info, _, _ in shown], block.limit)
     writers = [
-        _writer(info, column.format, block.from_, f"{place}.columns[{i}]")
-        for i, (info, column) in enumerate(zip(columns, chosen, strict=True))
+        _writer(info, format_, block.from_, f"{place}.columns[{i}]") for i, (info, _, format_) in enumerate(shown)
     ]
     return TableContent(
         table=block.from_,
         title=block.title,
-        columns=[
-            ColumnContent(name=column.name, title=column.title or column.name, type=info.type)
-            for column, info in zip(chosen, columns, strict=True)
-        ],
+        columns=[ColumnContent(name=info.name, title=title or info.name, type=info.type) for info, title, _ in shown],
         rows=[list(row) for row in found.rows],
         texts=[[write(value) for write, value in zip(writers, row, strict=True)] for row in found.rows],
         total_rows=found.total,
+        total_columns=len(shown) if block.columns else len(known),
     )
 
 

@@ -70,6 +70,8 @@ class TableContent(RowsContent):
     """Rows to read."""
 
     type: Literal["table"] = "table"
+    total_columns: int
+    """Columns that could be shown: those the author chose, or all of the table."""
     texts: Annotated[list[list[str]], Field(exclude=True)]
     """The rows as people read them; only for pages."""
 

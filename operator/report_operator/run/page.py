@@ -32,6 +32,8 @@ _STANDARD = "standard.html"
 _WIDE_FROM, _WIDEST_FROM = 10, 17
 """Columns from which a table is set smaller, and in PDF on landscape pages."""
 
+_SHORT_UP_TO = 15
+"""Rows up to which a table is kept on one page."""
 _FIXED_FROM = 200
 """Rows from which the columns of a table are given their widths: WeasyPrint needs half the time then."""
 _LONGEST_TEXT = 50
@@ -134,8 +136,9 @@ def _table(key: str, table: TableContent) -> dict[str, Any]:
         "columns": _columns(table.columns),
         "shares": _shares(table) if len(table.rows) > _FIXED_FROM else [],
         "rows": table.texts,
-        "note": _note(table, "shown"),
+        "note": _table_note(table),
         "width": _width(len(table.columns)),
+        "short": len(table.rows) <= _SHORT_UP_TO,
     }
 
 
@@ -176,6 +179,13 @@ def _size(length: int) -> str:
     if length > _LONGEST_FROM:
         return "longest"
     return "long" if length > _LONG_FROM else "normal"
+
+
+def _table_note(table: TableContent) -> str | None:
+    """Return what is not shown, if anything."""
+    shown, total = len(table.columns), table.total_columns
+    columns = f"{shown} of {total:,} columns shown" if shown < total else None
+    return "; ".join(filter(None, (_note(table, "shown"), columns))) or None
 
 
 def _note(content: RowsContent, verb: str) -> str | None:

@@ -17,6 +17,9 @@ DASH = "\N{EN DASH}"
 
 _CONTEXT = Context(prec=80, rounding=ROUND_HALF_UP)
 _SCIENTIFIC_FROM = Decimal(10) ** 15
+_SCIENTIFIC_BELOW = Decimal(10) ** -6
+_MINUTE = 60
+_KILO = 1000
 _BYTE_UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -67,12 +70,12 @@ def _decimal(value: Any, places: int) -> str:
         return DASH
     if isinstance(value, float) and abs(number) >= _SCIENTIFIC_FROM:
         return f"{value:.2e}"
-    return _grouped(number, _enough(number, places))
+    return _readable(number, places)
 
 
 def _percent(value: Any, _places: int) -> str:
     number = _number(value) * 100
-    return f"{_grouped(number, _enough(number, 1))} %" if number.is_finite() else DASH
+    return f"{_readable(number, 1)} %" if number.is_finite() else DASH
 
 
 def _bytes(value: Any, _places: int) -> str:
@@ -80,9 +83,9 @@ def _bytes(value: Any, _places: int) -> str:
     if not size.is_finite():
         return DASH
     for larger in _BYTE_UNITS:
-        if abs(_CONTEXT.quantize(size, Decimal("0.1"))) < 1000:  # noqa: PLR2004
+        if abs(_CONTEXT.quantize(size, Decimal("0.1"))) < _KILO:
             break
-        size, unit = size / 1000, larger
+        size, unit = size / _KILO, larger
     return f"{_grouped(size, 0 if unit == 'B' else 1)} {unit}"
 
 
@@ -93,9 +96,10 @@ def _duration(value: Any, _places: int) -> str:
     sign, seconds = "-" if seconds < 0 else "", abs(seconds)
     if 0 < seconds < 1:
         return f"{sign}{_grouped(seconds * 1000, 0)} ms"
-    if seconds < 60:  # noqa: PLR2004
-        return f"{sign}{_grouped(seconds, 0 if seconds == int(seconds) else 1)} s"
-    minutes, rest = divmod(int(_CONTEXT.quantize(seconds, Decimal(1))), 60)
+    tenths = _CONTEXT.quantize(seconds, Decimal("0.1"))
+    if tenths < _MINUTE:
+        return f"{sign}{_grouped(tenths, 0 if tenths == int(tenths) else 1)} s"
+    minutes, rest = divmod(int(_CONTEXT.quantize(seconds, Decimal(1))), _MINUTE)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     if days:
@@ -126,11 +130,11 @@ def _number(value: Any) -> Decimal:
     return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 
 
-def _enough(number: Decimal, places: int) -> int:
-    """Return the decimals to write: more than `places` where the number would read as zero."""
+def _readable(number: Decimal, places: int) -> str:
+    """Return a number with `places` decimals, or with two digits where it would read as zero."""
     if number == 0 or abs(number) >= Decimal(1).scaleb(-places):
-        return places
-    return min(places + 6, -number.adjusted() + 1)
+        return _grouped(number, places)
+    return _grouped(number, 1 - number.adjusted()) if abs(number) >= _SCIENTIFIC_BELOW else f"{number:.1e}"
 
 
 def _grouped(number: Decimal, places: int) -> str:
