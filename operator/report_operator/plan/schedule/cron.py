@@ -15,6 +15,8 @@ from report_operator.api.timing import CRON_LINE
 from report_operator.plan.schedule.errors import ScheduleError
 
 _LINE = re.compile(CRON_LINE)
+_SINGLE = re.compile(r"\b(\d+)-\1\b(/\d+)?")
+"""A range of one value, which croniter 7.0.0 reads as the whole field."""
 _NAMED = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -89,7 +91,8 @@ def parse(line: str) -> CronLine:
 def _expand(index: int, field: str) -> frozenset[int]:
     """Return the values of a field, which is written in numbers and stars."""
     low, high = _LIMITS[index]
-    alone = [field if place == index else "*" for place in range(len(_FIELDS))]
+    safe = _SINGLE.sub(r"\1", field)
+    alone = [safe if place == index else "*" for place in range(len(_FIELDS))]
     expanded = croniter.expand(" ".join(alone))[0][index]
     return frozenset(range(low, high + 1)) if "*" in expanded else frozenset(expanded)
 
