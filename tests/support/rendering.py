@@ -9,8 +9,8 @@ import duckdb
 
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import Request
-from report_operator.run.tables import literal
-from report_operator.run.workspace import ColumnInfo, Context, TableInfo, Workspace
+from report_operator.run.database import describe, literal
+from report_operator.run.workspace import Context, Workspace
 from tests.support import manifests
 
 INPUT = Path(__file__).resolve().parents[1] / "data" / "input" / "render"
@@ -25,12 +25,8 @@ def workspace(root: Path, tables: Mapping[str, str]) -> Workspace:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for name, query in tables.items():
-            file = literal(str(place.table(name)))
-            connection.execute(f"COPY ({query}) TO {file} (FORMAT parquet)")
-            described = connection.execute(f"DESCRIBE SELECT * FROM {file}").fetchall()
-            (rows,) = connection.execute(f"SELECT count(*) FROM {file}").fetchone() or (0,)
-            columns = [ColumnInfo(name=column[0], type=column[1]) for column in described]
-            infos[name] = TableInfo(rows=rows, columns=columns)
+            connection.execute(f"COPY ({query}) TO {literal(place.table(name))} (FORMAT parquet)")
+            infos[name] = describe(connection, place.table(name))
     place.context.write_text(Context(tables=infos).model_dump_json(by_alias=True))
     return place
 

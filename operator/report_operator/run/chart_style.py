@@ -2,7 +2,7 @@
 
 from typing import Any
 
-WIDTH, HEIGHT = 720, 240
+WIDTH, HEIGHT = 720, 230
 """Pixels: the whole width, and the height between the axes."""
 
 FONTS = "Inter, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"

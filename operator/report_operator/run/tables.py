@@ -9,10 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import duckdb
-
 from report_operator.api.conditions import Reason
 from report_operator.run import sqltypes
+from report_operator.run.database import connect, failing_as, literal, quoted
 from report_operator.run.failure import RunError
 from report_operator.run.wording import listed
 from report_operator.run.workspace import ColumnInfo, Context, TableInfo, Workspace
@@ -37,7 +36,7 @@ class Tables(AbstractContextManager["Tables"]):
         """Read which tables there are from the workspace's `Context`."""
         self._workspace = workspace
         self._infos: Mapping[str, TableInfo] = Context.model_validate_json(workspace.context.read_bytes()).tables
-        self._connection = _connect(workspace)
+        self._connection = connect([workspace.tables, workspace.outputs], spill=None)
 
     def __enter__(self) -> Self:
         return self
@@ -88,40 +87,17 @@ class Tables(AbstractContextManager["Tables"]):
         return Rows(list(chosen), found, info.rows)
 
     def export(self, table: str, expressions: Sequence[str], target: Path, options: str) -> None:
-        """Write all rows of a table to a file: a column for each SQL expression, with the options of DuckDB's COPY."""
+        """Write all rows of a table to a file: a column for each SQL expression, with the options of DuckDB's COPY.
+
+        Raises RunError: DiskFull, OutOfMemory.
+        """
         rows = f"SELECT {', '.join(expressions)} FROM read_parquet(?)"  # noqa: S608 - names are quoted
-        self._connection.execute(f"COPY ({rows}) TO {literal(str(target.resolve()))} ({options})", [self._file(table)])
+        copy = f"COPY ({rows}) TO {literal(target.resolve())} ({options})"
+        with failing_as(Reason.INTERNAL_ERROR, target.name):
+            self._connection.execute(copy, [self._file(table)])
 
     def _file(self, table: str) -> str:
         return str(self._workspace.table(table).resolve())
-
-
-def _connect(workspace: Workspace) -> duckdb.DuckDBPyConnection:
-    """Return a database that reads the tables, writes the outputs, touches nothing else and tells time in UTC."""
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "python_enable_replacements": False,
-            "temp_directory": "",
-        },
-    )
-    folders = ", ".join(literal(str(folder.resolve())) for folder in (workspace.tables, workspace.outputs))
-    allowed = f"allowed_directories = [{folders}]"
-    for setting in ("TimeZone = 'UTC'", allowed, "enable_external_access = false", "lock_configuration = true"):
-        connection.execute(f"SET {setting}")
-    return connection
-
-
-def quoted(name: str) -> str:
-    """Return a name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Return a text as an SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _readable(column: ColumnInfo) -> str:

@@ -2,8 +2,8 @@
 
 from report_operator.api.outputs import Output
 from report_operator.run import sqltypes
+from report_operator.run.database import literal, quoted
 from report_operator.run.documents import Material
-from report_operator.run.tables import literal, quoted
 from report_operator.run.workspace import ColumnInfo
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
