@@ -138,7 +138,7 @@ def test_a_table_takes_any_column_name_and_a_bounded_number_of_columns(tmp_path:
 
 
 def test_a_chart_holds_the_rows_that_it_draws(tmp_path: Path) -> None:
-    chart = {"table": "many", "mark": "line", "x": "x", "y": "y", "yTitle": "Twice"}
+    chart = {"table": "many", "mark": "line", "xColumn": "x", "yColumn": "y", "yTitle": "Twice"}
     (found,) = _compose(tmp_path, _blocks({"chart": chart})).sections[0].content
     assert isinstance(found, ChartContent)
     assert [column.title for column in found.columns] == ["x", "Twice"]
@@ -154,9 +154,12 @@ def test_a_chart_holds_the_rows_that_it_draws(tmp_path: Path) -> None:
             "grid.cards[0].metric.column",
         ),
         ({"table": {"from": "sales", "columns": [{"name": "name"}, {"name": "nope"}]}}, "table.columns[1]"),
-        ({"chart": {"table": "sales", "x": "nope", "y": "amount"}}, "chart.x"),
-        ({"chart": {"table": "sales", "x": "name", "y": "nope"}}, "chart.y"),
-        ({"chart": {"table": "sales", "x": "name", "y": "amount", "color": "nope"}}, "chart.color"),
+        ({"chart": {"table": "sales", "xColumn": "nope", "yColumn": "amount"}}, "chart.xColumn"),
+        ({"chart": {"table": "sales", "xColumn": "name", "yColumn": "nope"}}, "chart.yColumn"),
+        (
+            {"chart": {"table": "sales", "xColumn": "name", "yColumn": "amount", "colorColumn": "nope"}},
+            "chart.colorColumn",
+        ),
     ],
 )
 def test_an_unknown_column_is_named_with_its_place(tmp_path: Path, block: dict[str, Any], place: str) -> None:

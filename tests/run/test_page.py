@@ -124,7 +124,7 @@ def test_a_table_says_when_it_does_not_show_all_rows(tmp_path: Path, rows: int, 
 
 
 def test_a_chart_says_when_it_does_not_draw_all_rows(tmp_path: Path) -> None:
-    section = {"blocks": [{"chart": {"table": "t", "x": "n", "y": "n", "mark": "point"}}]}
+    section = {"blocks": [{"chart": {"table": "t", "xColumn": "n", "yColumn": "n", "mark": "point"}}]}
     page = _page(tmp_path, {"sections": [section]}, {"t": "SELECT i AS n FROM range(5001) r(i)"})
     assert "5,000 of 5,001 rows drawn" in page
 
@@ -137,7 +137,10 @@ def test_a_table_of_very_many_columns_says_so(tmp_path: Path) -> None:
 
 
 def test_nothing_is_said_nicely(tmp_path: Path) -> None:
-    blocks = [{"table": {"from": "t", "title": "A"}}, {"chart": {"table": "t", "x": "n", "y": "n", "title": "B"}}]
+    blocks = [
+        {"table": {"from": "t", "title": "A"}},
+        {"chart": {"table": "t", "xColumn": "n", "yColumn": "n", "title": "B"}},
+    ]
     page = _page(tmp_path, {"sections": [{"blocks": blocks}]}, {"t": "SELECT 1 AS n LIMIT 0"})
     assert page.count("No rows") == 2
     assert "<table" not in page

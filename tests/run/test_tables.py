@@ -75,9 +75,11 @@ def test_reads_an_empty_table(tables: Tables) -> None:
 
 def test_an_unknown_column_is_refused_with_those_that_exist(tables: Tables) -> None:
     with pytest.raises(RunError) as caught:
-        tables.column("numbers", "m", "spec.sections[0].blocks[1].chart.x")
+        tables.column("numbers", "m", "spec.sections[0].blocks[1].chart.xColumn")
     assert caught.value.reason is Reason.COLUMN_NOT_FOUND
-    assert caught.value.message == ("spec.sections[0].blocks[1].chart.x: table 'numbers' has no column 'm'; it has: n")
+    assert caught.value.message == (
+        "spec.sections[0].blocks[1].chart.xColumn: table 'numbers' has no column 'm'; it has: n"
+    )
 
 
 def test_a_column_name_is_never_sql(tmp_path: Path) -> None:

@@ -21,13 +21,17 @@ class ValueFormat(StrEnum):
     """How a value is written for people."""
 
     TEXT = "Text"
+    """As it is: the year 2013 stays 2013."""
     INTEGER = "Integer"
+    """With thousands separators: 336,776."""
     DECIMAL = "Decimal"
+    """With the decimals of the column's type, or two."""
     PERCENT = "Percent"
     """A fraction: 0.125 is written 12.5 %."""
     BYTES = "Bytes"
+    """Powers of 1000: 1234567 is written 1.2 MB."""
     DURATION = "Duration"
-    """Seconds."""
+    """Seconds: 48213 is written 13 h 23 min."""
     DATE = "Date"
     DATE_TIME = "DateTime"
 
@@ -116,7 +120,7 @@ class Chart(Model):
     color: Annotated[ColumnName | None, Field(alias="colorColumn")] = None
     """Column that tells series apart."""
     x_title: Line | None = None
-    """Title of the horizontal axis; the column's name when not set."""
+    """Title of the horizontal axis; when not set, the column's name, and none where the column holds times."""
     y_title: Line | None = None
     """Title of the vertical axis; the column's name when not set."""
 

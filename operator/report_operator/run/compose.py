@@ -158,9 +158,9 @@ def _table(block: TableBlock, tables: Tables, place: str) -> TableContent:
 
 
 def _chart(chart: Chart, tables: Tables, place: str) -> ChartContent:
-    named = [(chart.x, chart.x_title, "x"), (chart.y, chart.y_title, "y")]
-    named += [(chart.color, None, "color")] if chart.color else []
-    columns = [tables.column(chart.table, name, f"{place}.{axis}") for name, _, axis in named]
+    named = [(chart.x, chart.x_title, "xColumn"), (chart.y, chart.y_title, "yColumn")]
+    named += [(chart.color, None, "colorColumn")] if chart.color else []
+    columns = [tables.column(chart.table, name, f"{place}.{field}") for name, _, field in named]
     found = tables.read(chart.table, columns, CHART_ROWS)
     return ChartContent(
         table=chart.table,
