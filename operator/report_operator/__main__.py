@@ -1,6 +1,7 @@
 """The command line. Each command imports only what it needs."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -12,6 +13,40 @@ from report_operator.api.conditions import Stage
 @click.version_option(__version__, prog_name="report-operator")
 def main() -> None:
     """Make reports from Report resources."""
+
+
+@main.command()
+@click.option(
+    "-f",
+    "--filename",
+    "files",
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="YAML with one Report, and Secrets and ConfigMaps that it reads; - is standard input. May be repeated.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    required=True,
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the files; made when it is not there.",
+)
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="NAME/KEY=VALUE",
+    help="Value of a Secret's key; @FILE takes it from a file. May be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Say what was made, or why nothing was, as JSON.")
+def render(files: tuple[str, ...], target: Path, secrets: tuple[str, ...], *, as_json: bool) -> None:
+    """Make a Report's files on this machine, without a cluster."""
+    from report_operator.run.command import render as make
+
+    sys.exit(make(files, target, secrets, as_json=as_json))
 
 
 @main.command(name="operator")

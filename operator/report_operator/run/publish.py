@@ -9,7 +9,6 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -17,6 +16,7 @@ import httpx
 from report_operator.api.conditions import Reason
 from report_operator.api.outputs import INLINE_LIMIT
 from report_operator.api.run import RESULT_FILE, Links, Rendered, RenderedFile, Request, Result, StoredFile
+from report_operator.run.digests import Digests, chunks, digests
 from report_operator.run.failure import RunError
 from report_operator.run.progress import Progress
 from report_operator.run.redaction import Redactor
@@ -26,7 +26,6 @@ PARALLEL = 4
 """Uploads at the same time."""
 ATTEMPTS = 5
 """Tries of one upload; the Job's attempts come on top."""
-_CHUNK = 1 << 20
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
 """Seconds between two tries, at most: half of it to all of it, doubled each time."""
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -63,10 +62,10 @@ def result_bytes(result: Result) -> bytes:
 
 def _store(file: RenderedFile, workspace: Workspace, uploader: "_Uploader") -> StoredFile:
     path = workspace.outputs / file.name
-    digests = _digests(path)
-    uploader.put_file(path, file.format.media_type, digests)
-    _log.info("%s: %s bytes stored", file.name, f"{digests.size:,}")
-    return StoredFile(**file.model_dump(), size=digests.size, sha256=digests.sha256)
+    known = digests(path)
+    uploader.put_file(path, file.format.media_type, known)
+    _log.info("%s: %s bytes stored", file.name, f"{known.size:,}")
+    return StoredFile(**file.model_dump(), size=known.size, sha256=known.sha256)
 
 
 def _inline(request: Request, workspace: Workspace) -> tuple[dict[str, object] | None, int | None]:
@@ -78,28 +77,6 @@ def _inline(request: Request, workspace: Workspace) -> tuple[dict[str, object] |
     return (json.loads(content) if len(content) <= INLINE_LIMIT else None), len(content)
 
 
-@dataclass(frozen=True)
-class _Digests:
-    size: int
-    sha256: str
-    md5: str
-
-
-def _digests(path: Path) -> _Digests:
-    size, sha256, md5 = 0, hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    for chunk in _chunks(path):
-        size += len(chunk)
-        sha256.update(chunk)
-        md5.update(chunk)
-    return _Digests(size, sha256.hexdigest(), base64.b64encode(md5.digest()).decode())
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-
-
 class _Uploader:
     """Puts files through presigned links, again after passing errors."""
 
@@ -108,11 +85,11 @@ class _Uploader:
         self._links = links
         self._progress = progress
 
-    def put_file(self, path: Path, media_type: str, digests: _Digests) -> None:
+    def put_file(self, path: Path, media_type: str, known: Digests) -> None:
         headers = {
             "Content-Type": media_type,
-            "Content-Length": str(digests.size),
-            "Content-MD5": digests.md5,
+            "Content-Length": str(known.size),
+            "Content-MD5": known.md5,
         }
         self._put(path.name, headers, path)
 
@@ -149,7 +126,7 @@ class _Uploader:
         raise RunError(Reason.STORE_REFUSED, f"the store at {_origin(url)} refuses {name}: {said}")
 
     def _counted(self, path: Path) -> Iterator[bytes]:
-        for chunk in _chunks(path):
+        for chunk in chunks(path):
             self._progress.add(len(chunk))
             yield chunk
 

@@ -174,6 +174,8 @@ def query_failure(error: psycopg.Error) -> tuple[Reason, str]:
     place = re.search(r"^LINE (\d+):", str(error), re.MULTILINE)
     line = f" (line {place[1]})" if place else ""
     hint = f"; {error.diag.message_hint}" if error.diag.message_hint else ""
+    if error.sqlstate == _SYNTAX_ERROR:
+        hint += "; a source's query is one SELECT, in a read-only transaction"
     return _reason(error), f"{message}{line}{hint}"
 
 
@@ -191,6 +193,8 @@ def _reason(error: psycopg.Error) -> Reason:
     return Reason.SOURCE_UNAVAILABLE if state[:2] in ("08", "40", "53", "57") else Reason.QUERY_FAILED
 
 
+_SYNTAX_ERROR = "42601"
+"""Also of statements that are no SELECT, as the query is part of a DECLARE CURSOR."""
 _QUERY_CANCELED = "57014"
 """By the server's statement_timeout: another attempt would take as long."""
 _INSUFFICIENT_PRIVILEGE = "42501"

@@ -1,0 +1,110 @@
+"""What the API server's rules refuse, told of a spec that no API server has seen.
+
+The rules themselves are in the models, as CEL; there is no evaluator for CEL among the dependencies.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from report_operator.api.fields import Model, wire_name
+from report_operator.api.report import ReportSpec
+from report_operator.api.sections import Block, Card
+from report_operator.api.sources import Source
+
+_SOURCE_KINDS = ("inline", "config_map", "http", "sql")
+_BLOCK_KINDS = ("text", "metric", "grid", "table", "chart")
+_CARD_KINDS = ("text", "metric")
+_GIVEN_PARAMETERS = ("period_start", "period_end")
+
+
+def problems(spec: ReportSpec) -> list[str]:
+    """Return one line for each mistake: path of the field, what is wrong, the way out."""
+    return [*_period(spec), *_template(spec), *_sources(spec), *_names(spec), *_outputs(spec), *_sections(spec)]
+
+
+def _exactly_one(path: str, model: Model, members: Sequence[str]) -> Iterator[str]:
+    chosen = [wire_name(member) for member in members if getattr(model, member) is not None]
+    if len(chosen) != 1:
+        known = ", ".join(map(wire_name, members))
+        yield f"{path}: set exactly one of {known}; now set: {', '.join(chosen) or 'none'}"
+
+
+def _period(spec: ReportSpec) -> Iterator[str]:
+    if spec.period and spec.period.start >= spec.period.end:
+        end, start = spec.period.end.isoformat(), spec.period.start.isoformat()
+        yield f"spec.period: end {end} must be after start {start}"
+
+
+def _template(spec: ReportSpec) -> Iterator[str]:
+    yield from _exactly_one("spec.template", spec.template, ("name", "config_map_ref"))
+
+
+def _sources(spec: ReportSpec) -> Iterator[str]:
+    for index, source in enumerate(spec.sources):
+        path = f"spec.sources[{index}]"
+        yield from _exactly_one(path, source, _SOURCE_KINDS)
+        yield from _headers(path, source)
+        if source.sql:
+            for name in sorted(set(_GIVEN_PARAMETERS) & source.sql.params.keys()):
+                yield f"{path}.sql.params.{name}: it is given already, from spec.period: use another name"
+
+
+def _headers(path: str, source: Source) -> Iterator[str]:
+    headers = source.http.headers if source.http else []
+    for index, header in enumerate(headers):
+        yield from _exactly_one(f"{path}.http.headers[{index}]", header, ("value", "value_from"))
+    for name in _repeated([header.name for header in headers]):
+        yield f"{path}.http.headers: {name!r} is there more than once: remove one"
+
+
+def _names(spec: ReportSpec) -> Iterator[str]:
+    sources, tables = [source.name for source in spec.sources], [table.name for table in spec.tables]
+    for field, names in (("sources", sources), ("tables", tables)):
+        for name in _repeated(names):
+            yield f"spec.{field}: {name!r} is there more than once: give one of them another name"
+    for name in sorted(set(sources) & set(tables)):
+        yield f"spec.tables: {name!r} is the name of a source: give the table another name"
+
+
+def _outputs(spec: ReportSpec) -> Iterator[str]:
+    for index, output in enumerate(spec.outputs):
+        path = f"spec.outputs[{index}]"
+        if output.format.is_data and output.table is None:
+            yield f"{path}: {output.format} holds one table: set table to the name of a source or table"
+        if not output.format.is_data and output.table is not None:
+            yield f"{path}.table: {output.format} holds the whole document: remove table {output.table!r}"
+        if output.inline and output.format != "json":
+            yield f"{path}.inline: format {output.format} cannot be inline: use json, or remove inline"
+        yield from _unknown(spec, f"{path}.table", output.table)
+    for name in _repeated([output.file_name for output in spec.outputs]):
+        yield f"spec.outputs: {name!r} would be made more than once: set name on one of them"
+
+
+def _sections(spec: ReportSpec) -> Iterator[str]:
+    for number, section in enumerate(spec.sections):
+        for index, block in enumerate(section.blocks):
+            path = f"spec.sections[{number}].blocks[{index}]"
+            yield from _exactly_one(path, block, _BLOCK_KINDS)
+            yield from _block_tables(spec, path, block)
+            for place, card in enumerate(block.grid.cards if block.grid else []):
+                yield from _exactly_one(f"{path}.grid.cards[{place}]", card, _CARD_KINDS)
+                yield from _block_tables(spec, f"{path}.grid.cards[{place}]", card)
+
+
+def _block_tables(spec: ReportSpec, path: str, block: Block | Card) -> Iterator[str]:
+    if block.metric:
+        yield from _unknown(spec, f"{path}.metric.table", block.metric.table)
+    if isinstance(block, Block) and block.table:
+        yield from _unknown(spec, f"{path}.table.from", block.table.from_)
+    if isinstance(block, Block) and block.chart:
+        yield from _unknown(spec, f"{path}.chart.table", block.chart.table)
+
+
+def _unknown(spec: ReportSpec, path: str, name: str | None) -> Iterator[str]:
+    known = [*(source.name for source in spec.sources), *(table.name for table in spec.tables)]
+    if name is not None and name not in known:
+        yield f"{path}: there is no source or table {name!r}; known are: {', '.join(known) or 'none'}"
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]

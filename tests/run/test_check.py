@@ -1,0 +1,147 @@
+"""The rules of the API server, without it: a good spec passes, each mistake has its line.
+
+That the rules are the same is tried by tests/server with the same kinds of mistakes.
+"""
+
+from typing import Any
+
+import pytest
+
+from report_operator.api.report import ReportSpec
+from report_operator.run.check import problems
+
+SOURCE = {"name": "rows", "inline": {"rows": [{"a": 1}]}}
+METRIC = {"title": "A", "table": "rows", "column": "a"}
+CHART = {"table": "rows", "xColumn": "a", "yColumn": "a"}
+SECRET = {"secretKeyRef": {"name": "db", "key": "url"}}
+GOOD: dict[str, Any] = {
+    "period": {"start": "2026-05-04T00:00:00Z", "end": "2026-05-11T00:00:00Z"},
+    "sources": [
+        SOURCE,
+        {"name": "db", "sql": {"urlFrom": SECRET, "query": "select 1", "params": {"a": "b"}}},
+        {
+            "name": "web",
+            "http": {"url": "http://h/", "headers": [{"name": "A", "value": ""}, {"name": "B", "valueFrom": SECRET}]},
+        },
+    ],
+    "tables": [{"name": "sums", "query": "select 1"}],
+    "sections": [
+        {
+            "blocks": [
+                {"text": {"content": "x"}},
+                {"metric": METRIC},
+                {"grid": {"cards": [{"metric": METRIC}, {"text": {"content": "x"}}]}},
+                {"table": {"from": "sums"}},
+                {"chart": CHART},
+            ]
+        }
+    ],
+    "outputs": [{"format": "json", "inline": True}, {"format": "pdf"}, {"format": "csv", "table": "sums"}],
+}
+
+
+def web(headers: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"name": "web", "http": {"url": "http://h/", "headers": headers}}
+
+
+def check(**changes: Any) -> list[str]:
+    return problems(ReportSpec.model_validate(GOOD | changes))
+
+
+def test_a_good_spec() -> None:
+    assert check() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"period": {"start": "2026-05-11T00:00:00Z", "end": "2026-05-11T00:00:00Z"}},
+            "spec.period: end 2026-05-11T00:00:00+00:00 must be after start 2026-05-11T00:00:00+00:00",
+        ),
+        ({"template": {}}, "spec.template: set exactly one of name, configMapRef; now set: none"),
+        (
+            {"sources": [*GOOD["sources"], {"name": "two", **SOURCE, "http": {"url": "http://h/"}} | {"name": "two"}]},
+            "spec.sources[3]: set exactly one of inline, configMap, http, sql; now set: inline, http",
+        ),
+        (
+            {"sources": [*GOOD["sources"], SOURCE]},
+            "spec.sources: 'rows' is there more than once: give one of them another name",
+        ),
+        (
+            {"tables": [*GOOD["tables"], *GOOD["tables"]]},
+            "spec.tables: 'sums' is there more than once: give one of them another name",
+        ),
+        (
+            {"tables": [*GOOD["tables"], {"name": "rows", "query": "select 1"}]},
+            "spec.tables: 'rows' is the name of a source: give the table another name",
+        ),
+        (
+            {"sources": [*GOOD["sources"][:2], web([{"name": "A"}])]},
+            "spec.sources[2].http.headers[0]: set exactly one of value, valueFrom; now set: none",
+        ),
+        (
+            {
+                "sources": [
+                    SOURCE,
+                    {"name": "w", "http": {"url": "http://h/", "headers": [{"name": "A", "value": "1"}] * 2}},
+                ]
+            },
+            "spec.sources[1].http.headers: 'A' is there more than once: remove one",
+        ),
+        (
+            {
+                "sources": [
+                    SOURCE,
+                    {"name": "db", "sql": {"urlFrom": SECRET, "query": "x", "params": {"period_end": "1"}}},
+                    *GOOD["sources"][2:],
+                ]
+            },
+            "spec.sources[1].sql.params.period_end: it is given already, from spec.period: use another name",
+        ),
+        (
+            {"outputs": [{"format": "csv"}]},
+            "spec.outputs[0]: csv holds one table: set table to the name of a source or table",
+        ),
+        (
+            {"outputs": [{"format": "pdf", "table": "rows"}]},
+            "spec.outputs[0].table: pdf holds the whole document: remove table 'rows'",
+        ),
+        (
+            {"outputs": [{"format": "pdf", "inline": True}]},
+            "spec.outputs[0].inline: format pdf cannot be inline: use json, or remove inline",
+        ),
+        (
+            {"outputs": [{"format": "csv", "table": "nope"}]},
+            "spec.outputs[0].table: there is no source or table 'nope'; known are: rows, db, web, sums",
+        ),
+        (
+            {"outputs": [{"format": "csv", "table": "rows"}, {"format": "csv", "table": "sums", "name": "rows"}]},
+            "spec.outputs: 'rows.csv' would be made more than once: set name on one of them",
+        ),
+        (
+            {"sections": [{"blocks": [{}]}]},
+            "spec.sections[0].blocks[0]: set exactly one of text, metric, grid, table, chart; now set: none",
+        ),
+        (
+            {"sections": [{"blocks": [{"grid": {"cards": [{}]}}]}]},
+            "spec.sections[0].blocks[0].grid.cards[0]: set exactly one of text, metric; now set: none",
+        ),
+        (
+            {"sections": [{"blocks": [{"grid": {"cards": [{"metric": METRIC | {"table": "nope"}}]}}]}]},
+            "spec.sections[0].blocks[0].grid.cards[0].metric.table: there is no source or table 'nope';"
+            " known are: rows, db, web, sums",
+        ),
+        (
+            {"sections": [{"blocks": [{"table": {"from": "nope"}}]}]},
+            "spec.sections[0].blocks[0].table.from: there is no source or table 'nope'; known are: rows, db, web, sums",
+        ),
+        (
+            {"sections": [{"blocks": [{"chart": CHART | {"table": "nope"}}]}]},
+            "spec.sections[0].blocks[0].chart.table: there is no source or table 'nope';"
+            " known are: rows, db, web, sums",
+        ),
+    ],
+)
+def test_a_mistake(changes: dict[str, Any], expected: str) -> None:
+    assert check(**changes) == [expected]
