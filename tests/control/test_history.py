@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from report_operator.api.metadata import RUN_ID_LABEL
 from report_operator.cluster.errors import ConflictError
 from report_operator.control.actions import Actor
 from report_operator.control.reconcile import Reconciler
@@ -64,7 +65,7 @@ class History(RuleBasedStateMachine):
     def begin(self) -> None:
         self.world = World(objects.report())
         self.processes = [Process(self.world) for _ in range(self.operators)]
-        self.deleted: set[str] = set()
+        self.by_hand: set[str] = set()
 
     @rule(which=st.integers(0, 7), calls=st.integers(1, 12))
     def operate(self, which: int, calls: int) -> None:
@@ -83,12 +84,18 @@ class History(RuleBasedStateMachine):
     @precondition(lambda self: self.world.jobs)
     @rule(data=st.data(), outcome=st.sampled_from(["good", "good", "bad"]))
     def advance(self, data: st.DataObject, outcome: str) -> None:
-        self.world.advance(data.draw(st.sampled_from(sorted(self.world.jobs))), outcome)
+        there = set(self.world.jobs)
+        self.world.advance(data.draw(st.sampled_from(sorted(there))), outcome)
+        if there - set(self.world.jobs):
+            # A look is given up after two minutes, long before a Job's time to live is over.
+            for process in self.processes:
+                process.kill()
 
     @precondition(lambda self: self._recorded() in self.world.jobs)
     @rule()
     def delete_job(self) -> None:
         """Delete the recorded Job, as a user. (One that is not recorded yet would be made again: rule 3's only gap.)"""
+        self.by_hand.add(self.world.jobs[self._recorded()]["metadata"]["labels"][RUN_ID_LABEL])
         self.world.delete_job(self._recorded())
 
     @rule(up=st.booleans())
@@ -106,7 +113,10 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def each_generation_has_one_job_at_most(self) -> None:
-        assert len(self.world.made) == len(set(self.world.made))
+        # With two operators, the slower one may just have seen that there is no Job yet when somebody deletes it.
+        excused = self.by_hand if self.operators > 1 else set()
+        made = [run for run in self.world.made if run not in excused]
+        assert len(made) == len(set(made))
 
     @invariant()
     def no_two_runs_at_once(self) -> None:
@@ -135,7 +145,9 @@ class History(RuleBasedStateMachine):
         subject = Subject.from_manifest(self.world.report)
         assert subject.is_settled, self.world.report.get("status")
         assert self.world.jobs == {}
-        assert self.world.secrets == set()
+        if self.operators == 1:
+            # Of two, one may be killed after it made a Secret for a run that is over; that goes with the Report.
+            assert self.world.secrets == set()
         for artifact in subject.status.artifacts:
             assert subject.prefix + artifact.name in self.world.stored
 

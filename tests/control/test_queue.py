@@ -77,19 +77,20 @@ def test_the_longest_wait_is_bounded(failures: int, chance: float) -> None:
     assert 0.5 <= backoff(failures, chance) <= LONGEST_RETRY_SECONDS
 
 
-async def test_the_oldest_key_is_the_one_that_waits_or_is_worked_on() -> None:
+async def test_ages_are_of_keys_that_wait_or_are_worked_on() -> None:
     queue = WorkQueue[str]()
-    assert queue.oldest_seconds == 0
     queue.add("later", 3600)
-    assert queue.oldest_seconds == 0
+    assert (queue.longest_wait, queue.longest_work) == (0, 0)
     queue.add("a")
     await asyncio.sleep(SOON)
-    waited = queue.oldest_seconds
-    assert waited > 0
+    assert queue.longest_wait > 0
+    assert queue.longest_work == 0
     await queue.get()
-    assert queue.oldest_seconds > 0
+    await asyncio.sleep(SOON)
+    assert queue.longest_wait == 0
+    assert queue.longest_work > 0
     queue.done("a")
-    assert queue.oldest_seconds == 0
+    assert (queue.longest_wait, queue.longest_work) == (0, 0)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -114,7 +115,7 @@ async def test_no_addition_is_lost_and_no_key_is_worked_on_twice_at_once(seed: i
         queue.add(key, chance.choice([0, 0, SOON / 10]))
         if chance.random() < 0.1:
             await asyncio.sleep(0)
-    while len(queue) or queue.oldest_seconds or queue._timers:  # noqa: ASYNC110 - the queue tells nobody
+    while len(queue) or queue.longest_work or queue._timers:  # noqa: ASYNC110 - the queue tells nobody
         await asyncio.sleep(SOON)
     assert workers.alive
     await workers.stop(patience=1)

@@ -218,6 +218,10 @@ class TestSettled:
             Seal(SUBJECT.job_name),
         )
 
+    def test_a_job_that_was_made_after_the_end_is_ended(self) -> None:
+        late = job(SUBJECT, age=timedelta(seconds=-5))
+        assert decide(facts(report(status=succeeded()), jobs=(late,))).cleanup == (DeleteJob(SUBJECT.job_name),)
+
     def test_an_outage_does_not_touch_it(self) -> None:
         assert decide(facts(report(status=succeeded()), outage="The store is down.")) == Decision()
 

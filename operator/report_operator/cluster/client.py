@@ -1,6 +1,7 @@
 """The few calls to the API server that the operator makes."""
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -67,7 +68,8 @@ class Cluster:
             try:
                 config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
             except config.ConfigException:
-                await config.load_kube_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+                files = os.environ.get("KUBECONFIG")  # The client looks only once, when it is imported.
+                await config.load_kube_config(files, client_configuration=settings)  # type: ignore[no-untyped-call]
         except config.ConfigException as error:
             raise UnavailableError(f"no service account and no kubeconfig: {error}") from error
         settings.connection_pool_maxsize = connections
@@ -106,11 +108,12 @@ class Cluster:
     async def write_status(self, manifest: Mapping[str, Any], status: Json) -> None:
         """Replace the status of the Report as it was read; raises ConflictError when it has changed since.
 
-        Of the rest of the body the API server takes the name and resourceVersion only.
+        Of the rest of the object the API server wants no more than what finds it: k8s.io/apiextensions-apiserver
+        pkg/registry/customresource/status_strategy.go takes everything but the status from the stored object.
         """
-        namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-        path = f"{_reports(namespace, name)}/status"
-        await self._request("PUT", path, {**manifest, "status": status}, query=_WRITE)
+        known = {key: manifest["metadata"][key] for key in ("namespace", "name", "uid", "resourceVersion")}
+        body = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": known, "status": status}
+        await self._request("PUT", f"{_reports(known['namespace'], known['name'])}/status", body, query=_WRITE)
 
     async def jobs(self, namespace: str, selector: str) -> list[Json]:
         """Return the Jobs with these labels."""

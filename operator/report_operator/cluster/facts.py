@@ -3,22 +3,21 @@
 from datetime import datetime
 
 from report_operator.api.metadata import REPORT_UID_LABEL, RUN_ID_LABEL
-from report_operator.cluster.client import Cluster, Json
+from report_operator.cluster.client import Cluster
 from report_operator.plan import progress
 from report_operator.plan.facts import Facts
 from report_operator.plan.objects import Event, Job, Pod
 from report_operator.plan.subject import Subject
 
 
-async def gather(cluster: Cluster, manifest: Json, now: datetime) -> Facts:
-    """Return the facts about a Report that was just read: one to four requests.
+async def gather(cluster: Cluster, subject: Subject, now: datetime, *, look_for_jobs: bool) -> Facts:
+    """Return the facts about a Report that was just read: three requests at most.
 
-    Its Jobs always; the pods of the current run while its Job is not sealed; the Events of a pod or Job only when it
-    does not get on.
+    Its Jobs if asked for; the pods of the current run while its Job is not sealed; the Events of a pod or Job only when
+    it does not get on.
     """
-    subject = Subject.from_manifest(manifest)
     namespace, uid = subject.metadata.namespace, subject.metadata.uid
-    if subject.metadata.deletion_timestamp is not None:
+    if subject.metadata.deletion_timestamp is not None or not look_for_jobs:
         return Facts(now, subject)
     jobs = [Job.model_validate(j) for j in await cluster.jobs(namespace, f"{REPORT_UID_LABEL}={uid}")]
     facts = Facts(now, subject, jobs=tuple(job for job in jobs if job.metadata.is_owned_by(uid)))

@@ -38,6 +38,10 @@ _RESULT_LIMIT = 1024 * 1024
 """Bytes of a result that are read: a run is not trusted with the operator's memory."""
 
 
+class AlreadyStartedError(ConflictError):
+    """The run that was to be started has a Job already: of another operator, or of this one before it was killed."""
+
+
 @dataclass(frozen=True)
 class Actor:
     """Does what decisions ask for."""
@@ -50,7 +54,7 @@ class Actor:
     async def perform(self, action: Action, facts: Facts) -> Facts:
         """Carry out an action that may be repeated, and return the facts with its answer.
 
-        Raises ClusterError or StoreError; ConflictError when the facts have changed and are to be gathered anew.
+        Raises ClusterError or StoreError; AlreadyStartedError when the facts are to be gathered anew.
         """
         namespace = facts.subject.metadata.namespace
         match action:
@@ -91,14 +95,14 @@ class Actor:
             await self.cluster.create_secret(manifest)
 
     async def _refusal(self, subject: Subject, error: ClusterError) -> str:
-        """Return why there is no Job; raises ConflictError when there is one: another operator was faster."""
+        """Return why there is no Job; raises AlreadyStartedError when there is one."""
         found = await self._job(subject)
         if found is not None and not found.metadata.is_owned_by(subject.metadata.uid):
             return f"there is a Job {subject.job_name} that is not this Report's; delete it."
         if found is None or found.is_sealed:
             await self.cluster.delete_secret(subject.metadata.namespace, subject.job_name)
         if found is not None or isinstance(error, AlreadyExistsError):
-            raise ConflictError(f"Job {subject.job_name} was made in the meantime") from error
+            raise AlreadyStartedError(f"there is a Job {subject.job_name} already") from error
         return str(error)
 
     async def _job(self, subject: Subject) -> Job | None:

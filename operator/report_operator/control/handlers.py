@@ -27,16 +27,19 @@ def register(registry: kopf.OperatorRegistry, queue: WorkQueue[ReportKey]) -> No
         gone = event["type"] == "DELETED"
         if view is not None and (gone or view != memo.get("view", interest.NEW_JOB)):
             memo["view"] = view
-            queue.add(_report_of(event))
+            _add_report_of(event, queue)
 
     @kopf.on.event("v1", "pods", registry=registry)
     async def on_pod(event: kopf.RawEvent, memo: kopf.Memo, **_: object) -> None:
         view = interest.in_pod(dict(event["object"]))
         if view != memo.get("view", interest.NEW_POD):
             memo["view"] = view
-            queue.add(_report_of(event))
+            _add_report_of(event, queue)
 
 
-def _report_of(event: kopf.RawEvent) -> ReportKey:
+def _add_report_of(event: kopf.RawEvent, queue: WorkQueue[ReportKey]) -> None:
+    """Queue the Report of one of its objects; without the label it is somebody else's object that looks like ours."""
     metadata = event["object"]["metadata"]
-    return metadata["namespace"], metadata["labels"].get(REPORT_LABEL, "")
+    report = metadata["labels"].get(REPORT_LABEL)
+    if report:
+        queue.add((metadata["namespace"], report))

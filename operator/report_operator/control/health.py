@@ -9,7 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from report_operator.control import metrics
 
 STUCK_SECONDS = 300.0
-"""A key that is older than this shows that the process is stuck. An outage does not: keys then wait in timers."""
+"""A look is given up long before this: one that lasts longer shows that the process is stuck.
+
+Waiting keys show nothing of the kind: they are many after a start, and none in an outage, which leaves them to timers.
+"""
 
 _STOP_SECONDS = 5.0
 

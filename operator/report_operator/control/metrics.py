@@ -17,8 +17,8 @@ LOOKS = Counter(
 )
 LOOK_SECONDS = Histogram("report_operator_reconcile_seconds", "Duration of a look at a Report.", registry=REGISTRY)
 QUEUE_LENGTH = Gauge("report_operator_queue_length", "Reports that wait for a worker.", registry=REGISTRY)
-QUEUE_OLDEST = Gauge(
-    "report_operator_queue_oldest_seconds", "How long the oldest Report waits or is worked on.", registry=REGISTRY
+QUEUE_WAIT = Gauge(
+    "report_operator_queue_wait_seconds", "How long the oldest Report has waited for a worker.", registry=REGISTRY
 )
 API_REQUESTS = Counter(
     "report_operator_api_requests",

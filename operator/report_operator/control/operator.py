@@ -88,8 +88,8 @@ class Operator:
         """Return why the process is to be restarted, or an empty text."""
         if not self.workers.alive:
             return "a worker has ended"
-        if self.queue.oldest_seconds > health.STUCK_SECONDS:
-            return f"a Report has waited for {self.queue.oldest_seconds:.0f} s"
+        if self.queue.longest_work > health.STUCK_SECONDS:
+            return f"a worker has been busy with one Report for {self.queue.longest_work:.0f} s"
         return ""
 
     def not_ready(self) -> str:
@@ -103,7 +103,7 @@ class Operator:
     def collect(self) -> None:
         """Bring the gauges up to date."""
         metrics.QUEUE_LENGTH.set(len(self.queue))
-        metrics.QUEUE_OLDEST.set(self.queue.oldest_seconds)
+        metrics.QUEUE_WAIT.set(self.queue.longest_wait)
 
     async def _list_for_ever(self) -> None:
         while True:

@@ -2,13 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
 FIRST_RETRY_SECONDS = 1.0
-LONGEST_RETRY_SECONDS = 300.0
+LONGEST_RETRY_SECONDS = 60.0
 
 
 def backoff(failures: int, chance: float) -> float:
@@ -36,10 +36,14 @@ class WorkQueue(Generic[Key]):
         return len(self._ready_since) + len(self._again)
 
     @property
-    def oldest_seconds(self) -> float:
-        """Return how long the oldest key has waited for, or has been in, a worker's hands."""
-        since = [*self._ready_since.values(), *self._working_since.values()]
-        return asyncio.get_running_loop().time() - min(since) if since else 0.0
+    def longest_wait(self) -> float:
+        """Return the seconds that the oldest key has waited for a worker."""
+        return _age(self._ready_since.values())
+
+    @property
+    def longest_work(self) -> float:
+        """Return the seconds that a key has been in a worker's hands at most."""
+        return _age(self._working_since.values())
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Have the key looked at after `delay` seconds at the latest; an earlier time that is set already stays."""
@@ -89,6 +93,11 @@ class WorkQueue(Generic[Key]):
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
+
+
+def _age(times: Iterable[float]) -> float:
+    now = asyncio.get_running_loop().time()
+    return now - min(times, default=now)
 
 
 class Workers(Generic[Key]):

@@ -9,7 +9,7 @@ from report_operator.cluster import facts as cluster_facts
 from report_operator.cluster.client import Cluster, Json
 from report_operator.cluster.errors import ClusterError, NotFoundError, UnavailableError
 from report_operator.control import metrics
-from report_operator.control.actions import Actor
+from report_operator.control.actions import Actor, AlreadyStartedError
 from report_operator.plan import event
 from report_operator.plan.facts import Announcement, Decision, Facts, ReadResult, StartRun
 from report_operator.plan.report import decide
@@ -57,7 +57,15 @@ class Reconciler:
             manifest = await self.cluster.report(*key)
         except NotFoundError:
             return Next()
-        facts = await cluster_facts.gather(self.cluster, manifest, self.now())
+        subject = Subject.from_manifest(manifest)
+        try:
+            return await self._look(manifest, subject, look_for_jobs=not subject.is_new)
+        except AlreadyStartedError:
+            # A new Report's Jobs are not listed, until it turns out that there is one after all.
+            return await self._look(manifest, subject, look_for_jobs=True)
+
+    async def _look(self, manifest: Json, subject: Subject, *, look_for_jobs: bool) -> Next:
+        facts = await cluster_facts.gather(self.cluster, subject, self.now(), look_for_jobs=look_for_jobs)
         try:
             facts, decision = await self._settle(facts)
         except (UnavailableError, StoreError) as error:

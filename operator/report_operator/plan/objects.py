@@ -212,6 +212,11 @@ class Pod(Model):
         return _holding(self.status.conditions, "DisruptionTarget") is not None
 
     @property
+    def is_scheduled(self) -> bool:
+        """Return whether the pod has a node."""
+        return _holding(self.status.conditions, "PodScheduled") is not None
+
+    @property
     def has_started(self) -> bool:
         """Return whether any container has run."""
         return any(state.running or state.terminated for state in self.states.values())

@@ -46,13 +46,17 @@ Progress = Going | Failed | EndedWell
 
 
 def is_stuck(job: Job, pods: Sequence[Pod], now: datetime) -> bool:
-    """Return whether no stage has started for so long that Events may tell why."""
-    if job.is_finished:
-        return False
+    """Return whether no stage has started for so long that Events may tell why.
+
+    A pod without a node is not stuck in this sense: its own conditions tell.
+    """
     working = [pod for pod in pods if pod.is_at_work]
+    if job.is_finished or (pods and not working):
+        return False
     if not working:
-        return now - job.metadata.creation_timestamp > STUCK_AFTER and not any(pod.is_failed for pod in pods)
-    return not working[-1].has_started and now - working[-1].metadata.creation_timestamp > STUCK_AFTER
+        return now - job.metadata.creation_timestamp > STUCK_AFTER
+    pod = working[-1]
+    return pod.is_scheduled and not pod.has_started and now - pod.metadata.creation_timestamp > STUCK_AFTER
 
 
 def of_run(job: Job, pods: Sequence[Pod], events: Sequence[Event], run: Run, held_up_by: str) -> Progress:

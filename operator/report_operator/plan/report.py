@@ -132,9 +132,19 @@ def _tidy_all(facts: Facts) -> tuple[Action, ...]:
     ending = tuple(DeleteJob(other.metadata.name) for other in _unfinished_others(facts))
     if job is None or job.is_sealed:
         return (*ending, *_tidy_others(facts))
+    if _is_late(job, subject.status):
+        return (*ending, *_tidy_others(facts), DeleteJob(subject.job_name))
     failed = subject.status.phase is not Phase.SUCCEEDED
     discard = (DiscardArtifacts(subject.run_id),) if failed else ()
     return (*ending, *_tidy_others(facts), *discard, DeleteSecret(subject.job_name), Seal(subject.job_name))
+
+
+def _is_late(job: Job, known: ReportStatus) -> bool:
+    """Return whether a Job was made after its run was over.
+
+    Only an operator that stood still in the middle of a look, for the whole life of the first Job, can have made it.
+    """
+    return known.completion_time is not None and job.metadata.creation_timestamp > known.completion_time
 
 
 def _tidy_others(facts: Facts) -> tuple[Action, ...]:

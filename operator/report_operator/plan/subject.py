@@ -66,6 +66,11 @@ class Subject:
         return self.status.observed_generation == self.metadata.generation
 
     @property
+    def is_new(self) -> bool:
+        """Return whether nothing has been done for it, or so little that making the run's Secret and Job tells."""
+        return self.metadata.generation == 1 and self.status.observed_generation < 1
+
+    @property
     def is_settled(self) -> bool:
         """Return whether this generation has its final status.
 

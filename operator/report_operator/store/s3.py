@@ -1,6 +1,7 @@
 """Artifacts in a bucket of any S3: signed links for the runs and the readers, listing and deletion for the operator."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from report_operator.store.errors import StoreError
 _Answer = TypeVar("_Answer")
 
 _THREADS = 16
+_BUCKET_SECONDS = 300.0
 _LONGEST = timedelta(days=7)
 """The longest that Signature Version 4 allows (X-Amz-Expires)."""
 
@@ -54,6 +56,7 @@ class S3Store:
         self._prefix = f"{settings.prefix.strip('/')}/" if settings.prefix.strip("/") else ""
         self._session = boto3.Session(region_name=settings.region)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
+        self._bucket_seen: float | None = None
         self._inside = self._client(settings.endpoint)
         public = settings.public_endpoint
         self._outside = self._client(public) if public else self._inside
@@ -85,8 +88,11 @@ class S3Store:
         return f"s3://{self._settings.bucket}/{self._prefix}{key}"
 
     async def ensure_bucket(self) -> None:
-        """Make the bucket if it is missing and may be made."""
-        await self._call(self._ensure_bucket)
+        """Make the bucket if it is missing and may be made; one that was seen a while ago is believed in."""
+        now = time.monotonic()
+        if self._bucket_seen is None or now - self._bucket_seen > _BUCKET_SECONDS:
+            await self._call(self._ensure_bucket)
+            self._bucket_seen = now
 
     async def sign_uploads(self, keys: Iterable[str], ttl: timedelta) -> dict[str, Link]:
         """Return a PUT link, for use inside the cluster, by key."""

@@ -1,0 +1,71 @@
+"""Settings from the environment: defaults, forms, and one clear line for each that is wrong."""
+
+from datetime import timedelta
+
+import pytest
+
+from report_operator.control.config import Config, ConfigError
+
+LEAST = {"REPORT_OPERATOR_IMAGE": "example/report-operator:1", "REPORT_OPERATOR_STORE_BUCKET": "reports"}
+
+
+def test_defaults() -> None:
+    config = Config.from_env(LEAST)
+    assert (config.workers, config.http_port, config.log_level) == (16, 8080, "INFO")
+    assert config.job_ttl_time == timedelta(hours=1)
+    assert config.defaults.scratch_size == "10Gi"
+    assert config.store.endpoint is None
+
+
+def test_every_setting_arrives() -> None:
+    given = {
+        "IMAGE_PULL_POLICY": "Always",
+        "IMAGE_PULL_SECRETS": "one,two",
+        "RUN_RESOURCES": '{"limits": {"cpu": 1, "memory": "512Mi"}}',
+        "RUN_SCRATCH_SIZE": "1Gi",
+        "JOB_TTL": "10m",
+        "STORE_ENDPOINT": "http://store:8333",
+        "STORE_PUBLIC_ENDPOINT": "https://files.example.com",
+        "STORE_PREFIX": "team",
+        "STORE_REGION": "eu-central-1",
+        "STORE_PATH_STYLE": "true",
+    }
+    config = Config.from_env(LEAST | {f"REPORT_OPERATOR_{name}": value for name, value in given.items()})
+    assert config.defaults.image_pull_policy == "Always"
+    assert config.defaults.image_pull_secrets == ("one", "two")
+    assert config.defaults.resources.to_wire() == {"requests": {}, "limits": {"cpu": "1", "memory": "512Mi"}}
+    assert config.job_ttl_time == timedelta(minutes=10)
+    store = config.store
+    assert (store.endpoint, store.public_endpoint) == ("http://store:8333", "https://files.example.com")
+    assert (store.prefix, store.region, store.path_style) == ("team", "eu-central-1", True)
+
+
+def test_empty_values_of_a_chart_are_no_values() -> None:
+    empty = dict.fromkeys(("IMAGE_PULL_SECRETS", "STORE_ENDPOINT", "STORE_PUBLIC_ENDPOINT", "STORE_PREFIX"), "")
+    config = Config.from_env(LEAST | {f"REPORT_OPERATOR_{name}": value for name, value in empty.items()})
+    assert (config.store.endpoint, config.store.public_endpoint) == (None, None)
+    assert config.defaults.image_pull_secrets == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("WORKERS", "0", "REPORT_OPERATOR_WORKERS='0'"),
+        ("RUN_RESOURCES", "{", "REPORT_OPERATOR_RUN_RESOURCES='{'"),
+        ("JOB_TTL", "1 day", "REPORT_OPERATOR_JOB_TTL='1 day'"),
+        ("STORE_ENDPOINT", "store:8333", "REPORT_OPERATOR_STORE_ENDPOINT='store:8333'"),
+        ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+    ],
+)
+def test_wrong_values_are_named(name: str, value: str, says: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        Config.from_env(LEAST | {f"REPORT_OPERATOR_{name}": value})
+    assert says in str(raised.value)
+
+
+def test_all_that_is_wrong_is_named_at_once() -> None:
+    with pytest.raises(ConfigError) as raised:
+        Config.from_env({"REPORT_OPERATOR_WORKERS": "many"})
+    lines = str(raised.value).splitlines()
+    assert len(lines) == 3
+    assert "REPORT_OPERATOR_IMAGE is not set" in lines

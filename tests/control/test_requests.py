@@ -1,0 +1,90 @@
+"""What one look costs: the requests to the API server, in their order (24 for a run of three stages)."""
+
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+
+from report_operator.cluster.client import Cluster
+from report_operator.control.actions import Actor
+from report_operator.control.reconcile import Reconciler
+from report_operator.plan.job import RunDefaults
+from tests.support import objects
+from tests.support.simulation import SimulatedCluster, World, as_store, step
+
+
+class Recording:
+    """Writes down the name of every call."""
+
+    def __init__(self, world: World, calls: list[str]) -> None:
+        self._cluster = SimulatedCluster(world)
+        self._calls = calls
+
+    def __getattr__(self, name: str) -> Any:
+        self._calls.append(name)
+        return getattr(self._cluster, name)
+
+
+class Play:
+    """A Report and its operator."""
+
+    def __init__(self) -> None:
+        self.world = World(objects.report())
+        self.calls: list[str] = []
+        cluster = cast("Cluster", Recording(self.world, self.calls))
+        actor = Actor(cluster, as_store(self.world), RunDefaults(image="example/report-operator:1"), timedelta(hours=1))
+        self.reconciler = Reconciler(cluster, actor, "operator-0", now=lambda: self.world.now)
+
+    def look(self) -> list[str]:
+        """Return the calls of a look."""
+        self.calls.clear()
+        look = self.reconciler.reconcile(("team-a", "weekly"))
+        while not step(look):
+            pass
+        return list(self.calls)
+
+    def advance(self, outcome: str = "good") -> None:
+        """Let the Job go on."""
+        self.world.advance(next(iter(self.world.jobs)), outcome)
+
+
+@pytest.fixture
+def play() -> Play:
+    return Play()
+
+
+def test_a_run(play: Play) -> None:
+    assert play.look() == ["report", "create_secret", "create_job", "write_status", "create_event"]
+    play.advance()
+    assert play.look() == ["report", "jobs", "pods", "write_status"]
+    play.advance()
+    assert play.look() == [
+        *("report", "jobs", "pods"),
+        *("delete_secret", "write_status", "create_event", "expire_job"),
+    ]
+
+
+def test_a_look_at_what_has_not_changed(play: Play) -> None:
+    play.look()
+    assert play.look() == ["report", "jobs", "pods"]
+    play.world.now += timedelta(seconds=5)
+    assert play.look() == ["report", "jobs", "pods", "events_about"]
+
+
+def test_a_look_at_what_is_settled(play: Play) -> None:
+    for _ in range(3):
+        play.look()
+        play.advance()
+    assert play.look() == ["report", "jobs"]
+
+
+def test_a_kill_between_job_and_status_is_found_out_by_the_secret(play: Play) -> None:
+    play.look()
+    del play.world.report["status"]
+    assert play.look() == ["report", "create_secret", "job", "job", "jobs", "pods", "write_status", "create_event"]
+
+
+def test_an_edit(play: Play) -> None:
+    play.look()
+    play.world.edit()
+    assert play.look() == ["report", "jobs", "delete_job", "delete_secret", "write_status", "create_event"]
