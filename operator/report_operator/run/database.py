@@ -21,6 +21,9 @@ _LEAST_MEMORY = 64 * 2**20
 _THREAD_MEMORY = 64 * 2**20
 """What a thread needs to sort and to write Parquet; with less for each, two threads fail where one does not."""
 
+_PARQUET = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 30720"
+"""Small groups, as DuckDB holds one of each thread in memory: 30,720 rows with 300 bytes of text take 16 MB."""
+
 _FAULTS = (duckdb.InternalException, duckdb.FatalException)
 """Errors that are DuckDB's or ours, never the query's."""
 
@@ -91,7 +94,7 @@ def write_table(
     columns = [(name, str(type_)) for name, type_, *_ in found]
     for wide in ("BIGINT", "DECIMAL(38,0)"):
         casts = [f"{_cast(name, type_, wide)} AS {quoted(name)}" for name, type_ in columns]
-        copy = f"COPY (SELECT {', '.join(casts)} {rows}) TO {literal(target)} (FORMAT parquet, COMPRESSION zstd)"
+        copy = f"COPY (SELECT {', '.join(casts)} {rows}) TO {literal(target)} ({_PARQUET})"
         try:
             connection.execute(copy, bound)
         except duckdb.ConversionException:

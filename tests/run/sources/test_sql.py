@@ -314,3 +314,12 @@ def test_nothing_but_tables_stays_behind(run: Callable[..., Path], workspace: Wo
 
 def test_a_row_of_many_megabytes(rows: Query) -> None:
     assert rows("SELECT 1 AS one, repeat('x', 20000000) AS text UNION ALL SELECT 2, 'y'")[0][1] == "x" * 20_000_000
+
+
+def test_many_rows_in_little_memory(rows: Query, monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 MB of rows; the database may hold 64 MB."""
+    monkeypatch.setattr("report_operator.run.database.memory_for", lambda _: 64 * 2**20)
+    query = "SELECT i, repeat(md5(i::text), 9) AS text FROM generate_series(1, 330000) i"
+    found = rows(query)
+    assert len(found) == 330_000
+    assert found[-1][0] == 330_000

@@ -13,9 +13,9 @@ from report_operator.api.sources import DataFormat
 from report_operator.run.database import failing_as, literal, summary, write_table
 from report_operator.run.failure import RunError
 
-_CSV = "header = true, delim = ',', quote = '\"', escape = '\"', allow_quoted_nulls = false"
+_CSV = "header = true, delim = ',', quote = '\"', escape = '\"', allow_quoted_nulls = false, buffer_size = 4194304"
 """RFC 4180, told to DuckDB in full: its detection would take the first row of a broken file for a foreword. An empty
-field is NULL, `""` is an empty text."""
+field is NULL, `""` is an empty text. Its buffers would be 32 MB, of which little memory does not hold many."""
 _CSV_TYPES = (
     "skip = 0, comment = '', sample_size = -1, dateformat = '%Y-%m-%d',"
     " auto_type_candidates = ['BOOLEAN','BIGINT','HUGEINT','DOUBLE','TIME','DATE','TIMESTAMP','TIMESTAMPTZ','VARCHAR']"

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,8 +29,8 @@ from report_operator.run.sources.task import Task
 
 _PORTION = 5_000
 """Rows in memory at once."""
-_LONGEST_ROW = 64 * 2**20
-"""Bytes of a row as CSV."""
+_LEAST_BUFFER = 2 * 2**20
+"""Bytes of the CSV that DuckDB holds at once, unless a row is longer. By itself it would take 16 of the longest row."""
 _CONNECT_TIMEOUT = 10
 """Seconds to connect to one address of the host, when the URL does not say."""
 _APPLICATION_NAME_LENGTH = 63
@@ -41,15 +42,24 @@ _NULL = r"\N"
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """What is in the CSV."""
+
+    columns: Sequence[postgresql.Column]
+    longest: int
+    """Bytes of the longest row."""
+
+
 def read(kind: Sql, task: Task) -> None:
     """Write the rows of the query to `task.target`, in its order; raises RunError."""
     engine = _engine(_url(secret_value(task.workspace, kind.url_from.secret_key_ref), kind, task), task)
     try:
         with _connect(engine, task) as connection:
-            columns = _stream(connection, kind, task)
+            answer = _stream(connection, kind, task)
     finally:
         engine.dispose()
-    _import(columns, task)
+    _import(answer, task)
 
 
 def _url(value: str, kind: Sql, task: Task) -> URL:
@@ -99,8 +109,8 @@ def _driver_error(error: DBAPIError) -> psycopg.Error:
     raise error
 
 
-def _stream(connection: Connection, kind: Sql, task: Task) -> list[postgresql.Column]:
-    """Write the answer to `task.scratch` as CSV and return its columns."""
+def _stream(connection: Connection, kind: Sql, task: Task) -> _Answer:
+    """Write the answer to `task.scratch` as CSV."""
     try:
         postgresql.prepare(connection)
         # SQLAlchemy takes `:name` in `:name::type` for no parameter, unless the cast is escaped.
@@ -112,7 +122,7 @@ def _stream(connection: Connection, kind: Sql, task: Task) -> list[postgresql.Co
             columns = postgresql.columns(cast("Sequence[psycopg.Column]", described))
             if not columns:
                 raise RunError(Reason.QUERY_FAILED, f"{task.subject}: the query returns no columns: select some")
-            _write(result.partitions(_PORTION), columns, task)
+            return _Answer(columns, _write(result.partitions(_PORTION), columns, task))
     except DBAPIError as error:
         reason, message = postgresql.query_failure(_driver_error(error))
         raise RunError(reason, f"{task.subject}: {message}") from error
@@ -121,7 +131,6 @@ def _stream(connection: Connection, kind: Sql, task: Task) -> list[postgresql.Co
             Reason.DATA_INVALID,
             f"{task.subject}: the database holds text that is not in its encoding: {error.reason}",
         ) from error
-    return columns
 
 
 def _bound(names: Sequence[str], kind: Sql, task: Task) -> dict[str, Any]:
@@ -141,32 +150,28 @@ def _bound(names: Sequence[str], kind: Sql, task: Task) -> dict[str, Any]:
     return {name: known[name] for name in names}
 
 
-def _write(portions: Iterable[Sequence[Sequence[Any]]], columns: Sequence[postgresql.Column], task: Task) -> None:
+def _write(portions: Iterable[Sequence[Sequence[Any]]], columns: Sequence[postgresql.Column], task: Task) -> int:
+    """Write the rows to `task.scratch` as CSV; return the bytes of the longest."""
     progress = Progress(_log, f"{task.subject}: {{:,}} rows so far")
     arrays = {index: column.name for index, column in enumerate(columns) if column.is_array}
-    with task.scratch.open("w", encoding="utf-8", newline="") as file:
+    longest = 0
+    with task.scratch.open("wb") as file:
         for rows in portions:
-            file.writelines(_lines(_with_json(rows, arrays, task) if arrays else rows))
+            lines = [_line(row) for row in (_with_json(rows, arrays, task) if arrays else rows)]
+            longest = max([longest, *map(len, lines)])
+            file.writelines(lines)
             progress.add(len(rows))
     _log.info("%s: %s rows", task.subject, f"{progress.count:,}")
+    return longest
 
 
-def _lines(rows: Iterable[Sequence[str | None]]) -> Iterable[str]:
-    """Yield rows of texts as CSV; three times as fast as the csv module, which cannot tell NULL from '' either."""
-    for row in rows:
-        yield (
-            ",".join(
-                [
-                    _NULL
-                    if value is None
-                    else f'"{value}"'
-                    if '"' not in value
-                    else '"' + value.replace('"', '""') + '"'
-                    for value in row
-                ]
-            )
-            + "\n"
-        )
+def _line(row: Sequence[str | None]) -> bytes:
+    """Return a row as CSV; three times as fast as the csv module, which cannot tell NULL from '' either."""
+    values = [
+        _NULL if value is None else f'"{value}"' if '"' not in value else '"' + value.replace('"', '""') + '"'
+        for value in row
+    ]
+    return (",".join(values) + "\n").encode()
 
 
 def _with_json(rows: Iterable[Sequence[Any]], arrays: Mapping[int, str], task: Task) -> Iterable[Sequence[str | None]]:
@@ -185,10 +190,11 @@ def _with_json(rows: Iterable[Sequence[Any]], arrays: Mapping[int, str], task: T
         yield values
 
 
-def _import(columns: Sequence[postgresql.Column], task: Task) -> None:
+def _import(answer: _Answer, task: Task) -> None:
     """Turn the CSV in `task.scratch` into the Parquet file with the columns' types."""
+    columns = answer.columns
     names = unique([column.name for column in columns])
-    rows = _csv(task.scratch, names)
+    rows = _csv(task.scratch, names, answer.longest)
     with failing_as(Reason.DATA_INVALID, task.subject):
         expressions = [
             column.expression.format(quoted(name))
@@ -206,13 +212,14 @@ def _import(columns: Sequence[postgresql.Column], task: Task) -> None:
             raise
 
 
-def _csv(file: Path, names: Sequence[str]) -> str:
+def _csv(file: Path, names: Sequence[str], longest: int) -> str:
+    """Return the expression that reads all columns as texts; `longest` is the length of the longest row in bytes."""
     types = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     # Not in parallel: that has to guess whether a line break in the middle of the file ends a row.
     return (
         f"read_csv({literal(file)}, auto_detect = false, header = false, delim = ',', quote = '\"', escape = '\"',"
         f" new_line = '\\n', nullstr = '{_NULL}', allow_quoted_nulls = false, parallel = false,"
-        f" max_line_size = {_LONGEST_ROW}, columns = {{{types}}})"
+        f" max_line_size = {longest + 1}, buffer_size = {max(_LEAST_BUFFER, 2 * longest + 2)}, columns = {{{types}}})"
     )
 
 
