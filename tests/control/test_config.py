@@ -52,6 +52,7 @@ def test_empty_values_of_a_chart_are_no_values() -> None:
     [
         ("WORKERS", "0", "REPORT_OPERATOR_WORKERS='0'"),
         ("RUN_RESOURCES", "{", "REPORT_OPERATOR_RUN_RESOURCES='{'"),
+        ("RUN_SCRATCH_SIZE", "10 GB", "REPORT_OPERATOR_RUN_SCRATCH_SIZE='10 GB'"),
         ("JOB_TTL", "1 day", "REPORT_OPERATOR_JOB_TTL='1 day'"),
         ("STORE_ENDPOINT", "store:8333", "REPORT_OPERATOR_STORE_ENDPOINT='store:8333'"),
         ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),

@@ -148,6 +148,13 @@ GOING = [
         phase=Phase.QUEUED,
     ),
     Case(
+        "a drained pod that is about to be replaced",
+        Reason.RETRYING,
+        ["Pod weekly-0 was ended by the cluster"],
+        pods=(failed(ended(137), conditions=[condition("DisruptionTarget")]),),
+        phase=Phase.QUEUED,
+    ),
+    Case(
         "a drained pod is replaced and not counted",
         Reason.RUNNING,
         ["Stage fetch runs."],
@@ -341,6 +348,13 @@ ENDED = [
         Reason.DEADLINE_EXCEEDED,
         ["spec.run.timeout (30m)", "Allow more time"],
         job=job(SUBJECT, fails("DeadlineExceeded")),
+    ),
+    Case(
+        "too slow in a known stage",
+        Reason.DEADLINE_EXCEEDED,
+        ["It was in stage render."],
+        job=job(SUBJECT, fails("DeadlineExceeded")),
+        status={"observedGeneration": 1, "phase": "Running", "reason": "Running", "stage": "render"},
     ),
     Case(
         "waited until the deadline",

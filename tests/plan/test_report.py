@@ -168,6 +168,17 @@ class TestEndedWell:
         assert status is not None
         assert [a.name for a in status.artifacts] == ["report.pdf", "sales.csv"]
 
+    def test_a_run_cannot_write_anything_but_a_hash_and_a_count_into_the_status(self) -> None:
+        of = result(SUBJECT)
+        strange = [file.model_copy(update={"sha256": "x" * 500}) for file in of.files]
+        hashes = decide(good(report(), stored=stored(of.model_copy(update={"files": strange})))).status
+        assert hashes is not None
+        assert hashes.message == "The run reports no SHA-256 of report.pdf."
+        counts = [file.model_copy(update={"rows": -1}) for file in of.files]
+        rows = decide(good(report(), stored=stored(of.model_copy(update={"files": counts})))).status
+        assert rows is not None
+        assert [artifact.rows for artifact in rows.artifacts] == [0, 0]
+
     def test_metrics_are_bounded(self) -> None:
         many = {f"{n:03}" + "t" * 300: "v" * 300 for n in range(100)}
         status = decide(good(report(), stored=stored(result(SUBJECT, metrics=many)))).status

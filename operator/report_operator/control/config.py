@@ -49,7 +49,7 @@ class Config(BaseModel):
     """Names of Secrets in the namespaces of the Reports, separated by commas."""
     run_resources: Json[Resources] = Resources()
     """Resources of each of a run's containers, as JSON, where the Report has none."""
-    run_scratch_size: str = "10Gi"
+    run_scratch_size: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$")] = "10Gi"
     """Limit of each scratch volume of a run."""
     job_ttl: Duration = "1h"
     """How long the Job and pods of an ended run stay, for their logs."""

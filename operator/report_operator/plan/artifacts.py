@@ -1,6 +1,7 @@
 """From what a run says it made, and what the store holds, to artifacts. A run is trusted less than the operator."""
 
 import json
+import re
 from collections.abc import Mapping
 
 from report_operator.api.conditions import Reason
@@ -10,6 +11,7 @@ from report_operator.api.run import Result
 from report_operator.plan.facts import StoredFile
 from report_operator.plan.failure import Cause
 
+_SHA256 = re.compile("[0-9a-f]{64}")
 _METRICS = 64
 _METRIC_LENGTH = 200
 
@@ -30,6 +32,8 @@ def check(spec: ReportSpec, run_id: str, result: Result, files: Mapping[str, Sto
         if name not in files:
             return Cause(Reason.ARTIFACT_MISSING, f"The run reports {name}, but the store does not hold it.")
         file, there = reported[name], files[name]
+        if not _SHA256.fullmatch(file.sha256):
+            return Cause(Reason.ARTIFACT_MISSING, f"The run reports no SHA-256 of {name}.")
         if file.size != there.size:
             sizes = f"has {there.size} bytes in the store, {file.size} were reported"
             return Cause(Reason.ARTIFACT_MISSING, f"{name} {sizes}.")
@@ -40,7 +44,7 @@ def check(spec: ReportSpec, run_id: str, result: Result, files: Mapping[str, Sto
                 media_type=output.format.media_type,
                 size=file.size,
                 sha256=file.sha256,
-                rows=file.rows,
+                rows=None if file.rows is None else max(file.rows, 0),
                 uri=there.uri,
                 download_url=there.download_url,
                 view_url=there.view_url,

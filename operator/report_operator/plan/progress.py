@@ -64,26 +64,32 @@ def of_run(job: Job, pods: Sequence[Pod], events: Sequence[Event], run: Run, hel
 
     `pods` are the Job's, oldest first. `run` is the spec's; `held_up_by` what the run was last seen waiting for.
     """
-    failed = [pod for pod in pods if pod.is_failed and not pod.is_disrupted]
-    failures = max(job.status.failed, len(failed))
-    attempts = min(max(failures, 1), run.retries + 1)
+    counted = [pod for pod in pods if pod.is_failed and not pod.is_disrupted]
+    failures = max(job.status.failed, len(counted))
     published = _published(pods)
-    if published is not None:
-        return EndedWell(failure.outcome_of(published), attempt=min(failures + 1, run.retries + 1))
-    if job.is_complete:
-        return EndedWell(None, attempt=attempts)
+    if published is not None or job.is_complete:
+        outcome = failure.outcome_of(published) if published is not None else None
+        return EndedWell(outcome, min(failures + 1, run.retries + 1))
     if job.failure is not None:
-        cause = failure.of_ended_job(job, pods, run.timeout, held_up_by)
+        attempts = min(max(failures, 1), run.retries + 1)
+        cause = failure.of_ended_job(job, counted or pods, run.timeout, held_up_by)
         after = f" (after {attempts} attempts)" if attempts > 1 else ""
         return Failed(Cause(cause.reason, cause.message + after, cause.stage), attempts)
+    return _going(job, pods, events, failures, run)
+
+
+def _going(job: Job, pods: Sequence[Pod], events: Sequence[Event], failures: int, run: Run) -> Going:
+    deadline, attempt, most = _deadline(job, run), min(failures + 1, run.retries + 1), run.retries + 1
     working = [pod for pod in pods if pod.is_at_work]
-    attempt = min(failures + 1, run.retries + 1)
     if working:
-        return _of_working(working[-1], events, _deadline(job, run), attempt, run.retries + 1)
-    if failed:
-        return _between_attempts(job, failed[-1], failures, run.retries + 1)
-    cause = failure.of_missing_pod(events, _deadline(job, run)) or _queued(job)
-    return Going(Phase.QUEUED, cause, attempt)
+        return _of_working(working[-1], events, deadline, attempt, most)
+    if pods and pods[-1].is_disrupted:
+        text = f"Pod {pods[-1].metadata.name} was ended by the cluster; another one follows."
+        return Going(Phase.QUEUED, Cause(Reason.RETRYING, text), attempt)
+    if pods:
+        return _between_attempts(job, pods[-1], failures, most)
+    made = Cause(Reason.QUEUED, f"Job {job.metadata.name} is made; its pod has not started.")
+    return Going(Phase.QUEUED, failure.of_missing_pod(events, deadline) or made, attempt)
 
 
 def _published(pods: Sequence[Pod]) -> Terminated | None:
@@ -115,10 +121,6 @@ def _between_attempts(job: Job, pod: Pod, failures: int, most: int) -> Going:
     cause = failure.of_failed_pod(pod)
     text = f"Attempt {failures} of {most} failed, another one follows. {cause.reason}: {cause.message}"
     return Going(Phase.RUNNING, Cause(Reason.RETRYING, text, cause.stage), failures)
-
-
-def _queued(job: Job) -> Cause:
-    return Cause(Reason.QUEUED, f"Job {job.metadata.name} is made; its pod has not started.")
 
 
 def _deadline(job: Job, run: Run) -> str:

@@ -203,10 +203,12 @@ def _write(facts: Facts, new: ReportStatus) -> Decision:
 
 
 def _held_up_by(facts: Facts) -> str:
-    """Return what the run waited for when it was last seen, as a sentence; empty when it did not wait."""
+    """Return where the run was when it was last seen, or what it waited for, as a sentence; empty when neither."""
     before = facts.subject.status
-    if not facts.subject.is_observed or before.reason in (None, Reason.QUEUED, Reason.RUNNING):
+    if not facts.subject.is_observed or before.reason in (None, Reason.QUEUED):
         return ""
+    if before.reason is Reason.RUNNING:
+        return f"It was in stage {before.stage}."
     return f"It was held up by {before.reason}: {failure.without_outlook(before.message or '')}"
 
 
