@@ -184,6 +184,15 @@ def test_status(
     assert len(web.asked) == 1
 
 
+def test_refused_credentials_say_where_they_are(
+    web: HttpServer, failure: Callable[..., RunError], put_secret: PutSecret
+) -> None:
+    web.answer(status=401)
+    assert "the request has no credentials" in failure(f"{web.url}/rows").message
+    headers = [{"name": "Authorization", "valueFrom": put_secret("api", "token", TOKEN)}]
+    assert failure(f"{web.url}/rows", headers=headers).message.endswith("check key 'token' of Secret 'api'")
+
+
 def test_nothing_listens(failure: Callable[..., RunError]) -> None:
     error = failure(f"http://127.0.0.1:{free_ports(1)[0]}/rows?key=hidden-key")
     assert error.reason is Reason.SOURCE_UNAVAILABLE

@@ -217,7 +217,7 @@ def test_connect_denied(database: Postgres, failure: Callable[..., RunError]) ->
 def test_wrong_credentials(database: Postgres, failure: Callable[..., RunError], user: str, password: str) -> None:
     error = failure(url=database.url(user, password))
     assert error.reason is Reason.AUTHENTICATION_FAILED
-    assert "correct user and password in the Secret" in error.message
+    assert error.message.endswith("correct user and password; the URL is key 'url' of Secret 'warehouse'")
     assert user not in error.message
     assert not password or password not in error.message
 
@@ -257,7 +257,7 @@ def test_what_is_no_postgresql(web: HttpServer, failure: Callable[..., RunError]
         ("not a url but secret-text", "is no database URL"),
         ("mysql://user:hidden-password@host/db", "supported is postgresql://"),
         ("postgresql://user:hidden-password@host:port/db", "is no database URL"),
-        ("postgresql://user:hidden-password@127.0.0.1/db?hidden_option=1", "parameters of the Secret's URL"),
+        ("postgresql://user:hidden-password@127.0.0.1/db?hidden_option=1", "correct the parameters of the URL"),
     ],
 )
 def test_a_wrong_url_is_not_shown(failure: Callable[..., RunError], url: str, part: str) -> None:

@@ -37,7 +37,6 @@ _REASONS: dict[int, Reason] = {
     HTTPStatus.GONE: Reason.SOURCE_NOT_FOUND,
 }
 _WAYS_OUT = {
-    Reason.AUTHENTICATION_FAILED: "check the value of the Secret that the request's headers take",
     Reason.SOURCE_NOT_FOUND: "check the URL",
     Reason.SOURCE_REFUSED: "check the URL and the permissions of its credentials",
     Reason.SOURCE_UNAVAILABLE: "the server has to recover",
@@ -52,7 +51,7 @@ def read(kind: Http, task: Task) -> None:
     url = _url(kind.url, task)
     place = f"{task.subject}: {_shown(url)}"
     try:
-        _download(url, headers, kind.format, task.scratch, place)
+        _download(url, kind, headers, task.scratch, place)
     except httpx.DecodingError as error:
         raise RunError(Reason.DATA_INVALID, f"{place}: the answer's content encoding is broken: {error}") from error
     except httpx.TransportError as error:
@@ -102,9 +101,9 @@ def _shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _download(url: str, headers: dict[str, str], data_format: DataFormat, target: Path, place: str) -> None:
+def _download(url: str, kind: Http, headers: dict[str, str], target: Path, place: str) -> None:
     """Stream the answer to a file. Credentials go to the host of the URL, not to another that it redirects to."""
-    public = httpx.Headers({"User-Agent": f"report-operator/{__version__}", "Accept": _ACCEPT[data_format]})
+    public = httpx.Headers({"User-Agent": f"report-operator/{__version__}", "Accept": _ACCEPT[kind.format]})
     first = httpx.URL(url)
     private = httpx.Headers(headers)
     if first.userinfo:
@@ -119,7 +118,7 @@ def _download(url: str, headers: dict[str, str], data_format: DataFormat, target
                 client.cookies.clear()
             with client.stream("GET", following, headers=sent) as response:
                 if response.next_request is None:
-                    _save(response, target, place)
+                    _save(response, kind, target, place)
                     return
                 following = response.next_request.url
     raise RunError(Reason.SOURCE_REFUSED, f"{place}: more than {_REDIRECTS} redirects: check the URL")
@@ -131,9 +130,9 @@ def _trusted(first: httpx.URL, other: httpx.URL) -> bool:
     return origin == target or (origin, target) == (("http", first.host, None), ("https", first.host, None))
 
 
-def _save(response: httpx.Response, target: Path, place: str) -> None:
+def _save(response: httpx.Response, kind: Http, target: Path, place: str) -> None:
     if response.status_code != HTTPStatus.OK:
-        raise _refused(response, place)
+        raise _refusal(response, kind, place)
     progress = Progress(_log, f"{place}: {{:,}} bytes so far")
     with target.open("wb") as file:
         for chunk in response.iter_bytes(_CHUNK):
@@ -142,14 +141,22 @@ def _save(response: httpx.Response, target: Path, place: str) -> None:
     _log.info("%s: %s bytes", place, f"{progress.count:,}")
 
 
-def _refused(response: httpx.Response, place: str) -> RunError:
+def _refusal(response: httpx.Response, kind: Http, place: str) -> RunError:
     status = response.status_code
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
         reason = Reason.SOURCE_UNAVAILABLE
     else:
         reason = _REASONS.get(status, Reason.SOURCE_REFUSED)
     answer = f"{status} {response.reason_phrase}".strip()
-    return RunError(reason, f"{place} answered {answer}: {_WAYS_OUT[reason]}")
+    way_out = _WAYS_OUT.get(reason) or _credentials(kind)
+    return RunError(reason, f"{place} answered {answer}: {way_out}")
+
+
+def _credentials(kind: Http) -> str:
+    """Return where to look when credentials are refused."""
+    selectors = [header.value_from.secret_key_ref for header in kind.headers if header.value_from]
+    keys = " and ".join(f"key {selector.key!r} of Secret {selector.name!r}" for selector in selectors)
+    return f"check {keys}" if keys else "the request has no credentials; take a header from a Secret by valueFrom"
 
 
 def _unreachable(place: str, error: httpx.TransportError) -> RunError:

@@ -142,12 +142,12 @@ _CONNECTION_FAILURES = (
     (
         re.compile(r"authentication failed|no password supplied|role does not exist|not permitted to log in|pg_hba"),
         Reason.AUTHENTICATION_FAILED,
-        "correct user and password in the Secret",
+        "correct user and password",
     ),
     (
         re.compile(r'database "[^"]*" does not exist'),
         Reason.SOURCE_NOT_FOUND,
-        "correct the database in the Secret's URL",
+        "correct the name of the database",
     ),
     (
         re.compile(r"permission denied"),
@@ -157,12 +157,12 @@ _CONNECTION_FAILURES = (
     (
         re.compile(r"SSL|certificate"),
         Reason.SOURCE_REFUSED,
-        "correct sslmode and sslrootcert in the Secret's URL, or the server's certificate",
+        "correct sslmode and sslrootcert, or the server's certificate",
     ),
     (
         re.compile(r"invalid (connection option|port|integer|sslmode|\w+ value)"),
         Reason.INVALID_SPEC,
-        "correct the parameters of the Secret's URL",
+        "correct the parameters of the URL",
     ),
 )
 """What libpq and the server say of a connection: src/interfaces/libpq/fe-connect.c, src/backend/libpq/auth.c."""

@@ -19,7 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from report_operator.api.conditions import Reason
-from report_operator.api.sources import KeySelector, Sql
+from report_operator.api.sources import Sql
 from report_operator.run.database import failing_as, literal, quoted, unique, write_table
 from report_operator.run.failure import RunError
 from report_operator.run.mounts import secret_value
@@ -53,19 +53,19 @@ class _Answer:
 
 def read(kind: Sql, task: Task) -> None:
     """Write the rows of the query to `task.target`, in its order; raises RunError."""
-    engine = _engine(_url(secret_value(task.workspace, kind.url_from.secret_key_ref), kind, task), task)
+    selector = kind.url_from.secret_key_ref
+    place = f"key {selector.key!r} of Secret {selector.name!r}"
+    engine = _engine(_url(secret_value(task.workspace, selector), f"{task.subject}: {place}"), task)
     try:
-        with _connect(engine, task) as connection:
+        with _connect(engine, place, task) as connection:
             answer = _stream(connection, kind, task)
     finally:
         engine.dispose()
     _import(answer, task)
 
 
-def _url(value: str, kind: Sql, task: Task) -> URL:
-    """Return the URL with the driver that is installed; never quotes it."""
-    selector: KeySelector = kind.url_from.secret_key_ref
-    place = f"{task.subject}: key {selector.key!r} of Secret {selector.name!r}"
+def _url(value: str, place: str) -> URL:
+    """Return the URL with the driver that is installed; errors never quote it, but say its place."""
     try:
         url = make_url(value)
         scheme = url.get_backend_name()
@@ -95,12 +95,12 @@ def _engine(url: URL, task: Task) -> Engine:
     )
 
 
-def _connect(engine: Engine, task: Task) -> Connection:
+def _connect(engine: Engine, place: str, task: Task) -> Connection:
     try:
         return engine.connect().execution_options(postgresql_readonly=True)
     except DBAPIError as error:
         reason, message = postgresql.connection_failure(_driver_error(error))
-        raise RunError(reason, f"{task.subject}: {message}") from error
+        raise RunError(reason, f"{task.subject}: {message}; the URL is {place}") from error
 
 
 def _driver_error(error: DBAPIError) -> psycopg.Error:
