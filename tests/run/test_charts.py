@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import vl_convert
 
 from report_operator.run import charts
 from report_operator.run.chart_style import PALETTE
 from report_operator.run.document import ChartContent, ColumnContent
+from report_operator.run.drawing import Drawings
 
 
 def _chart(
@@ -25,9 +25,14 @@ def _chart(
     )
 
 
+def _svg(chart: ChartContent, key: str) -> str:
+    with Drawings({key: chart}) as drawings:
+        return drawings.element(key)
+
+
 def _texts(chart: ChartContent) -> list[str]:
     """Return all texts that can be seen in the picture."""
-    nodes = ET.fromstring(charts.to_svg(chart, "k")).iter("{http://www.w3.org/2000/svg}text")
+    nodes = ET.fromstring(_svg(chart, "k")).iter("{http://www.w3.org/2000/svg}text")
     return ["".join(node.itertext()) for node in nodes if node.get("opacity") != "0"]
 
 
@@ -124,13 +129,13 @@ def test_many_categories_are_turned_and_thinned() -> None:
 
 def test_text_of_the_data_is_text_in_the_picture() -> None:
     hostile = "</text><script>alert(1)</script>"
-    svg = charts.to_svg(_chart([[hostile, 1, hostile]], color="VARCHAR", title=hostile), "k")
+    svg = _svg(_chart([[hostile, 1, hostile]], color="VARCHAR", title=hostile), "k")
     assert "<script" not in svg
     assert hostile in "".join(ET.fromstring(svg).itertext())
 
 
 def test_the_picture_has_a_title_and_ids_of_its_own() -> None:
-    root = ET.fromstring(charts.to_svg(_chart([["a", 1]]), "block-1-2"))
+    root = ET.fromstring(_svg(_chart([["a", 1]]), "block-1-2"))
     assert root.get("role") == "img"
     assert root.get("aria-labelledby") == "block-1-2-title"
     assert root[0].text == "Sales"
@@ -139,22 +144,16 @@ def test_the_picture_has_a_title_and_ids_of_its_own() -> None:
 
 def test_the_picture_refers_to_nothing() -> None:
     rows = [[f"http://example.com/{i}", i, "javascript:alert(1)"] for i in range(3)]
-    svg = charts.to_svg(_chart(rows, color="VARCHAR"), "k")
+    svg = _svg(_chart(rows, color="VARCHAR"), "k")
     assert not re.search(r"href|url\(|<image|<use|<style", svg)
-
-
-def test_vega_is_refused_the_network() -> None:
-    spec = charts.specification(_chart([["a", 1]])) | {"data": {"url": "http://127.0.0.1:9/data.json"}}
-    with pytest.raises(ValueError, match="not allowed"):
-        vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
 
 
 @pytest.mark.parametrize("mark", ["bar", "line", "area", "point"])
 def test_every_mark_is_drawn(mark: str) -> None:
-    svg = charts.to_svg(_chart([["a", 1, "s"], ["b", 2, "s"], ["a", 2, "t"]], color="VARCHAR", mark=mark), "k")
+    svg = _svg(_chart([["a", 1, "s"], ["b", 2, "s"], ["a", 2, "t"]], color="VARCHAR", mark=mark), "k")
     assert PALETTE[1] in svg
 
 
 def test_the_same_rows_make_the_same_picture() -> None:
     chart = _chart([["a", 1], ["b", 2]])
-    assert charts.to_svg(chart, "k") == charts.to_svg(chart, "k")
+    assert _svg(chart, "k") == _svg(chart, "k")

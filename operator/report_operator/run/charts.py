@@ -1,4 +1,4 @@
-"""Charts: rows to a Vega-Lite specification, and that to SVG, by vl-convert: no browser, no network."""
+"""Charts: rows to a Vega-Lite specification, and its picture to an element of the page. Pure; `drawing` draws."""
 
 import math
 import re
@@ -9,7 +9,6 @@ from functools import partial
 from itertools import pairwise
 from typing import Any, Literal
 
-import vl_convert
 from markupsafe import Markup, escape
 
 from report_operator.api.sections import ValueFormat
@@ -17,7 +16,6 @@ from report_operator.run import sqltypes, values
 from report_operator.run.chart_style import CONFIG, HEIGHT, WIDTH
 from report_operator.run.document import ChartContent, ColumnContent
 
-_VEGA_LITE = "6.1"
 _CHANNELS = ("x", "y", "color")
 _ID = re.compile(r'(\bid="|url\(#|href="#)')
 
@@ -42,11 +40,8 @@ _MINUTE_LABEL = "utcFormat(datum.value, '%-d %b %H:%M')"
 _Kind = Literal["temporal", "quantitative", "nominal"]
 
 
-def to_svg(chart: ChartContent, key: str) -> Markup:
-    """Return a chart as an SVG element; `key` tells its ids apart from those of other charts on the page."""
-    svg = vl_convert.vegalite_to_svg(
-        specification(chart), vl_version=_VEGA_LITE, allowed_base_urls=[], show_warnings=False
-    )
+def element(svg: str, chart: ChartContent, key: str) -> Markup:
+    """Return the picture of a chart as an element of a page; `key` tells its ids apart from those of other charts."""
     title = escape(chart.title or f"{chart.columns[1].title} by {chart.columns[0].title}")
     head, _, body = _ID.sub(rf"\g<1>{key}-", svg).partition(">")
     return Markup(  # noqa: S704 - vega escapes the data's text
@@ -64,7 +59,6 @@ def specification(chart: ChartContent) -> dict[str, Any]:
         encode = _color if channel == "color" else partial(_position, channel, kinds[i])
         encoding[channel] = {"field": channel, **encode(column, found, chart.mark)}
     return {
-        "$schema": f"https://vega.github.io/schema/vega-lite/v{_VEGA_LITE}.json",
         "width": WIDTH,
         "height": HEIGHT,
         "autosize": {"type": "fit-x", "contains": "padding"},

@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from report_operator.api.conditions import Reason
 from report_operator.api.sources import KeySelector
-from report_operator.run import charts, markdown, sqltypes
+from report_operator.run import markdown, sqltypes
 from report_operator.run.document import (
     ChartContent,
     ColumnContent,
     Content,
+    Document,
     GridContent,
     MetricContent,
     RowsContent,
@@ -23,6 +24,7 @@ from report_operator.run.document import (
     TextContent,
 )
 from report_operator.run.documents import Material
+from report_operator.run.drawing import Drawings
 from report_operator.run.failure import RunError
 from report_operator.run.sandbox import Sandbox, user_code
 from report_operator.run.workspace import Workspace
@@ -49,7 +51,13 @@ def lay_out(material: Material) -> str:
     Raises RunError: ConfigMapNotFound, TemplateFailed and OutOfMemory, which only a template of the user's can raise.
     """
     document, selector = material.document, material.template.config_map_ref
-    sections = [_section(number, part) for number, part in enumerate(document.sections, 1)]
+    sections = [
+        {
+            "title": section.title,
+            "content": [_block(key, content, material.drawings) for key, content in _keyed(number, section)],
+        }
+        for number, section in enumerate(document.sections, 1)
+    ]
     visible = {**material.variables, "sections": sections}
     if selector is None:
         sandbox = _sandbox(None, "")
@@ -93,12 +101,22 @@ def _built_in(name: str) -> str:
     return (files("report_operator.run") / "templates" / name).read_text("utf-8")
 
 
-def _section(number: int, section: SectionContent) -> dict[str, Any]:
-    content = [_block(f"block-{number}-{i}", part) for i, part in enumerate(section.content, 1)]
-    return {"title": section.title, "content": content}
+def charts_of(document: Document) -> dict[str, ChartContent]:
+    """Return the charts to draw, by the keys of their blocks."""
+    return {
+        key: content
+        for number, section in enumerate(document.sections, 1)
+        for key, content in _keyed(number, section)
+        if isinstance(content, ChartContent) and content.rows
+    }
 
 
-def _block(key: str, content: Content) -> dict[str, Any]:
+def _keyed(number: int, section: SectionContent) -> list[tuple[str, Content]]:
+    """Return the blocks of a section, each with a key of its own in the document."""
+    return [(f"block-{number}-{i}", content) for i, content in enumerate(section.content, 1)]
+
+
+def _block(key: str, content: Content, drawings: Drawings) -> dict[str, Any]:
     """Return a block as templates see it: plain values and finished HTML, nothing with methods."""
     match content:
         case TextContent():
@@ -112,17 +130,15 @@ def _block(key: str, content: Content) -> dict[str, Any]:
                 "description": content.description,
             }
         case GridContent():
-            cards = [_block(f"{key}-{i}", card) for i, card in enumerate(content.cards, 1)]
+            cards = [_block(f"{key}-{i}", card, drawings) for i, card in enumerate(content.cards, 1)]
             return {"type": "grid", "columns": content.columns, "cards": cards}
         case TableContent():
             return _table(key, content)
         case ChartContent():
-            svg = charts.to_svg(content, key) if content.rows else None
             return {
                 "type": "chart",
-                "id": key,
                 "title": content.title,
-                "svg": svg,
+                "svg": drawings.element(key) if content.rows else None,
                 "note": _note(content, "drawn"),
             }
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC
+from itertools import islice
 from typing import Any
 
 from report_operator.api.run import Rendered, RenderedFile, Request
 from report_operator.run import documents, markdown, period
 from report_operator.run.compose import Fill, compose
-from report_operator.run.documents import Material
+from report_operator.run.documents import Material, has_page
+from report_operator.run.drawing import Drawings
+from report_operator.run.page import charts_of
 from report_operator.run.sandbox import Sandbox, user_code
 from report_operator.run.tables import Tables
 from report_operator.run.workspace import Workspace
@@ -27,25 +30,25 @@ def render(request: Request, workspace: Workspace) -> Rendered:
     `rendered.json` then, whatever else is in the folder.
     """
     workspace.rendered.unlink(missing_ok=True)
+    outputs = request.spec.outputs
     with Tables(workspace) as tables:
         variables = _variables(request, tables)
         document = compose(request, tables, lambda metrics: _filler({**variables, "metrics": metrics}))
-        material = Material(
-            document, tables, workspace, request.spec.template, {**variables, "metrics": document.metrics}
-        )
-        for output in request.spec.outputs:
-            documents.write(output, material)
-        rendered = Rendered(
-            files=[
-                RenderedFile(
-                    name=output.file_name,
-                    format=output.format,
-                    rows=tables.info(output.table).rows if output.table else None,
-                )
-                for output in request.spec.outputs
-            ],
-            metrics={title: text[:METRIC_LENGTH] for title, text in list(document.metrics.items())[:METRICS_LIMIT]},
-        )
+        variables["metrics"] = document.metrics
+        with Drawings(charts_of(document) if any(map(has_page, outputs)) else {}) as drawings:
+            material = Material(document, tables, workspace, request.spec.template, variables, drawings)
+            for output in outputs:
+                documents.write(output, material)
+        files = [
+            RenderedFile(
+                name=output.file_name,
+                format=output.format,
+                rows=tables.info(output.table).rows if output.table else None,
+            )
+            for output in outputs
+        ]
+    metrics = {title: text[:METRIC_LENGTH] for title, text in islice(document.metrics.items(), METRICS_LIMIT)}
+    rendered = Rendered(files=files, metrics=metrics)
     workspace.rendered.write_text(rendered.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
     return rendered
 
