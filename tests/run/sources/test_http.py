@@ -116,6 +116,20 @@ def test_a_header_that_cannot_be_sent(web: HttpServer, failure: Callable[..., Ru
     assert web.asked == []
 
 
+def test_a_plain_value_that_cannot_be_sent(web: HttpServer, failure: Callable[..., RunError]) -> None:
+    error = failure(f"{web.url}/rows", headers=[{"name": "X-Name", "value": "Zoë"}])
+    assert error.reason is Reason.INVALID_SPEC
+    assert "header 'X-Name': its value has" in error.message
+
+
+@pytest.mark.parametrize("url", ["http://user:hidden@[::1/rows", "http://user:hidden@127.0.0.1:99999/rows"])
+def test_no_valid_url(failure: Callable[..., RunError], url: str) -> None:
+    error = failure(url)
+    assert error.reason is Reason.INVALID_SPEC
+    assert "no valid URL" in error.message
+    assert "hidden" not in error.message
+
+
 def test_a_missing_secret(web: HttpServer, failure: Callable[..., RunError]) -> None:
     missing = {"secretKeyRef": {"name": "api", "key": "token"}}
     error = failure(f"{web.url}/rows", headers=[{"name": "Authorization", "valueFrom": missing}])

@@ -17,7 +17,6 @@ from report_operator.run.mounts import secret_value
 from report_operator.run.progress import Progress
 from report_operator.run.sources.formats import import_file
 from report_operator.run.sources.task import Task
-from report_operator.run.workspace import Workspace
 
 _TIMEOUT = httpx.Timeout(connect=10, read=300, write=60, pool=10)
 """Seconds; a server may need minutes to compute a report before its first byte. The Job's deadline bounds the whole."""
@@ -47,9 +46,9 @@ _log = logging.getLogger(__name__)
 
 def read(kind: Http, task: Task) -> None:
     """Write the rows of the server's answer to `task.target`; raises RunError. Nothing is tried twice: the Job does."""
-    headers = {header.name: _value(header, task.workspace) for header in kind.headers}
+    headers = {header.name: _value(header, task) for header in kind.headers}
     url = _url(kind.url, task)
-    place = f"{task.subject}: {_shown(url)}"
+    place = f"{task.subject}: {_shown(url, task)}"
     try:
         _download(url, kind, headers, task.scratch, place)
     except httpx.DecodingError as error:
@@ -61,16 +60,16 @@ def read(kind: Http, task: Task) -> None:
     import_file(task.database, task.scratch, kind.format, task.target, place)
 
 
-def _value(header: Header, workspace: Workspace) -> str:
-    if header.value_from is None:
-        return header.value or ""
-    selector = header.value_from.secret_key_ref
-    value = secret_value(workspace, selector)
+def _value(header: Header, task: Task) -> str:
+    place, value = "its value", header.value or ""
+    if header.value_from:
+        selector = header.value_from.secret_key_ref
+        place, value = f"key {selector.key!r} of Secret {selector.name!r}", secret_value(task.workspace, selector)
     if not value.isprintable() or not value.isascii():
         raise RunError(
             Reason.INVALID_SPEC,
-            f"header {header.name!r}: key {selector.key!r} of Secret {selector.name!r} holds a line break or another"
-            " character that no HTTP header may have",
+            f"{task.subject}: header {header.name!r}: {place} has a line break or another character that cannot be"
+            " sent: use printable ASCII",
         )
     return value
 
@@ -95,9 +94,12 @@ def _rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _shown(url: str) -> str:
+def _shown(url: str, task: Task) -> str:
     """Return scheme, host, port and path of a URL: userinfo and query may hold credentials."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise RunError(Reason.INVALID_SPEC, f"{task.subject}: http.url is no valid URL: correct its host") from error
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
