@@ -86,8 +86,8 @@ class Operator:
 
     def not_alive(self) -> str:
         """Return why the process is to be restarted, or an empty text."""
-        if not self.workers.alive:
-            return "a worker has ended"
+        if not self.workers.alive or self._resync.done():
+            return "a task that never ends has ended"
         if self.queue.longest_work > health.STUCK_SECONDS:
             return f"a worker has been busy with one Report for {self.queue.longest_work:.0f} s"
         return ""

@@ -140,11 +140,11 @@ def _tidy_all(facts: Facts) -> tuple[Action, ...]:
 
 
 def _is_late(job: Job, known: ReportStatus) -> bool:
-    """Return whether a Job was made after its run was over.
+    """Return whether a Job is not the one that the status is about, but was made under its name after that had gone.
 
     Only an operator that stood still in the middle of a look, for the whole life of the first Job, can have made it.
     """
-    return known.completion_time is not None and job.metadata.creation_timestamp > known.completion_time
+    return known.start_time is not None and job.metadata.creation_timestamp > known.start_time
 
 
 def _tidy_others(facts: Facts) -> tuple[Action, ...]:
