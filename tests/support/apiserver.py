@@ -99,7 +99,9 @@ def _kubeconfig(server: ApiServer) -> dict[str, Any]:
 @contextlib.contextmanager
 def _process(folder: Path, name: str, *command: str) -> Iterator[None]:
     with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        # The kernel ends it when the tests are killed and can no longer do so.
+        bound = ["setpriv", "--pdeathsig", "KILL", *command]
+        process = subprocess.Popen(bound, stdout=log, stderr=log, start_new_session=True)
     try:
         yield
     finally:

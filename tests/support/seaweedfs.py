@@ -52,7 +52,9 @@ def running(folder: Path) -> Iterator[SeaweedFS]:
     ports = free_ports(len(_PORTS))
     (folder / "data").mkdir()
     command = [
-        str(Path(sys.executable).parent / "weed"), "mini", f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        "setpriv", "--pdeathsig", "KILL",  # The kernel ends it when the tests are killed and can no longer do so.
+        str(Path(sys.executable).parent / "weed"), "mini",
+        f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
         "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
         *(f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)),
     ]  # fmt: skip
