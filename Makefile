@@ -36,7 +36,7 @@ format: .venv/ready ## Bring the code into shape
 	$(call timed,ruff,.venv/bin/ruff check -q --fix . ; .venv/bin/ruff format -q .)
 
 generate: .venv/ready ## CRDs, the chart's copies, plain manifests, reference pages
-	$(call timed,generate,$(PY) tools/generate.py)
+	$(call timed,generate,$(PY) -m tools.generate)
 
 verify: generate ## generate, and fail when that changed a committed file
 	$(call timed,verify,git diff --exit-code --stat)

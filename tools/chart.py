@@ -95,6 +95,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text)
         print(f"    wrote {path.relative_to(ROOT)}")
 
-
-if __name__ == "__main__":
-    main()

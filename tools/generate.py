@@ -4,6 +4,7 @@ from pathlib import Path
 
 from report_operator.api.crd import crd_files
 from report_operator.api.reference import reference_pages
+from tools import chart
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,6 +18,7 @@ def main() -> None:
         if not path.exists() or path.read_text() != text:
             path.write_text(text)
             print(f"    wrote {name}")
+    chart.main()
 
 
 if __name__ == "__main__":
