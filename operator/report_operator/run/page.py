@@ -40,7 +40,7 @@ _FIXED_FROM = 200
 """Rows from which the columns of a table are given their widths: WeasyPrint needs half the time then."""
 _LONGEST_TEXT = 50
 """Characters of a text that its column makes room for on one line."""
-_LONG_FROM, _LONGEST_FROM = 10, 16
+_LONG_FROM, _LONGEST_FROM = 11, 16
 """Characters from which the text of a metric is set smaller."""
 
 

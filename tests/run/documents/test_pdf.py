@@ -200,6 +200,15 @@ def test_there_is_no_folder_to_start_from(tmp_path: Path, no_way_out: _Watch, ur
     assert no_way_out.seen == []
 
 
+def test_a_page_that_cannot_be_set_is_the_templates_fault(tmp_path: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        _render_template(tmp_path, "<div>" * 3000)
+    assert caught.value.reason is Reason.TEMPLATE_FAILED
+    assert caught.value.message.startswith(
+        "template configmap:pages/page.html: the page cannot be set as PDF: RecursionError: "
+    )
+
+
 def test_pictures_in_the_template_are_shown(tmp_path: Path, no_way_out: _Watch) -> None:
     picture = _svg('<rect width="50" height="50" fill="red"/><text y="20">inside</text>')
     _render_template(tmp_path, f'<img src="{picture}"><p>x')

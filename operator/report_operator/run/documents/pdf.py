@@ -27,7 +27,7 @@ class _OwnDataOnly(URLFetcher):  # type: ignore[misc]  # WeasyPrint has no types
 
 
 def write(output: Output, material: Material) -> None:
-    """Write the PDF. Raises RunError (TemplateFailed) when the page asks for anything from outside."""
+    """Write the PDF. Raises RunError (TemplateFailed) when a template of the user's cannot be set on paper."""
     page = lay_out(material)
     try:
         HTML(string=page, url_fetcher=_OwnDataOnly(), base_url="page:").write_pdf(
@@ -38,4 +38,15 @@ def write(output: Output, material: Material) -> None:
             Reason.TEMPLATE_FAILED,
             f"the page asks for {str(error)[:200]!r}: documents load nothing from outside; put it into the template"
             " as a data: URI",
+        ) from error
+    except MemoryError:
+        raise
+    # The user's HTML and CSS: WeasyPrint has no one error for what it cannot set.
+    except Exception as error:
+        if material.template.config_map_ref is None:
+            raise
+        raise RunError(
+            Reason.TEMPLATE_FAILED,
+            f"template {material.document.template}: the page cannot be set as PDF:"
+            f" {type(error).__name__}: {str(error)[:200]}",
         ) from error
