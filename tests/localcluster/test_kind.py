@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_kind.cluster import KindCluster  # type: ignore[import-untyped]
+from pytest_kind.cluster import KindCluster
 
 pytestmark = pytest.mark.cluster
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
-from croniter import croniter  # type: ignore[import-untyped]
+from croniter import croniter
 
 from report_operator.api.timing import CRON_LINE
 from report_operator.plan.schedule.errors import ScheduleError
