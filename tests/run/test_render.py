@@ -1,13 +1,16 @@
 """A whole report rendered: every output is there, and they say the same."""
 
 import json
+from pathlib import Path
 
 import duckdb
 import pytest
 from pypdf import PdfReader
 
+from report_operator.api.conditions import Reason
 from report_operator.api.run import Rendered
-from report_operator.run.render import render
+from report_operator.run.failure import RunError
+from report_operator.run.render import METRIC_LENGTH, METRICS_LIMIT, render
 from report_operator.run.workspace import Workspace
 from tests.support import rendering
 
@@ -55,3 +58,39 @@ def test_parquet_keeps_types(flights: tuple[Rendered, Workspace]) -> None:
         fetched = connection.execute(described.format(workspace.table("routes"))).fetchall()
     assert made == fetched
     assert "DATE" in [column[1] for column in made]
+
+
+def test_metrics_fit_into_the_status(tmp_path: Path) -> None:
+    cards = [{"metric": {"title": f"M{i}", "table": "t", "column": "text"}} for i in range(12)]
+    sections = [{"blocks": [{"grid": {"cards": [_titled(card, i) for card in cards]}} for i in range(6)]}]
+    workspace = rendering.workspace(tmp_path, {"t": "SELECT repeat('x', 300) AS text"})
+    rendered = render(rendering.request({"sections": sections, "outputs": [{"format": "json"}]}), workspace)
+    assert len(rendered.metrics) == METRICS_LIMIT
+    assert {len(text) for text in rendered.metrics.values()} == {METRIC_LENGTH}
+    document = json.loads((workspace.outputs / "report.json").read_text())
+    assert len(document["metrics"]) == 72
+    assert {len(text) for text in document["metrics"].values()} == {300}
+
+
+def _titled(card: dict[str, dict[str, str]], number: int) -> dict[str, dict[str, str]]:
+    return {"metric": card["metric"] | {"title": f"{card['metric']['title']} {number}"}}
+
+
+def test_what_fails_leaves_no_result_not_even_an_old_one(tmp_path: Path) -> None:
+    workspace = rendering.workspace(tmp_path, {"t": "SELECT 1 AS n"})
+    outputs = [{"format": "csv", "table": "t"}, {"format": "html"}]
+    good = {"sections": [{"blocks": [{"text": {"content": "{{ tables.t[0].n }}"}}]}], "outputs": outputs}
+    bad = {"sections": [{"blocks": [{"text": {"content": "one\n{{ tables.u }}"}}]}], "outputs": outputs}
+    render(rendering.request(good), workspace)
+    with pytest.raises(RunError) as caught:
+        render(rendering.request(bad), workspace)
+    assert caught.value.reason is Reason.TEMPLATE_FAILED
+    assert caught.value.message == ("spec.sections[0].blocks[0].text.content, line 2: there is no 'u'; there are: t")
+    assert not workspace.rendered.exists()
+
+
+def test_a_report_without_sections_is_its_data(tmp_path: Path) -> None:
+    workspace = rendering.workspace(tmp_path, {"t": "SELECT 1 AS n"})
+    render(rendering.request({"outputs": [{"format": "parquet", "table": "t"}, {"format": "html"}]}), workspace)
+    assert "This report has no sections." in (workspace.outputs / "report.html").read_text()
+    assert (workspace.outputs / "t.parquet").read_bytes() == workspace.table("t").read_bytes()

@@ -90,13 +90,16 @@ class VisibleTables:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._read: dict[str, list[dict[str, Any]]] = {}
 
     def __getitem__(self, name: str) -> list[dict[str, Any]]:
         """Return at most TEMPLATE_ROWS rows, each a dict by column. Raises KeyError."""
-        columns = self._tables.info(name).columns
-        rows = self._tables.read(name, columns, TEMPLATE_ROWS).rows
-        names = [column.name for column in columns]
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        if name not in self._read:
+            columns = self._tables.info(name).columns
+            names = [column.name for column in columns]
+            rows = self._tables.read(name, columns, TEMPLATE_ROWS).rows
+            self._read[name] = [dict(zip(names, row, strict=True)) for row in rows]
+        return self._read[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._tables.names)
