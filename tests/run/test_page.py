@@ -183,6 +183,16 @@ def test_a_template_can_extend_the_built_in_one(tmp_path: Path) -> None:
     assert "default-src 'none'" in page
 
 
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "templates.md").read_text()
+    (example,) = re.findall(r"```html\+jinja\n(.*?)```", text, re.DOTALL)
+    params = {"configMapRef": {"name": "pages", "key": "page.html"}, "params": {"department": "Sales"}}
+    sections = [{"title": "Numbers", "blocks": [{"metric": {"title": "A", "table": "t", "column": "n"}}]}]
+    page = _page(tmp_path, {"template": params, "sections": sections}, {"t": "SELECT 1234 AS n"}, example)
+    assert "<h1>Sales: sample</h1>" in page
+    assert "1,234" in page
+
+
 def test_tables_in_templates_end_somewhere(tmp_path: Path) -> None:
     page = _page(tmp_path, {}, {"t": "SELECT i AS n FROM range(10001) r(i)"}, "{{ tables.t | length }}")
     assert page == "10000"
