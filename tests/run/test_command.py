@@ -58,6 +58,7 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "out"
 
 
+@pytest.mark.requirement("N13")
 def test_files_are_in_the_folder_and_their_paths_on_standard_output(
     manifest: Callable[..., Path], target: Path
 ) -> None:

@@ -83,6 +83,7 @@ def test_binds_the_period_half_open(rows: Query) -> None:
     assert rows(query) == [(70, 237)]
 
 
+@pytest.mark.requirement("D3")
 def test_binds_parameters_as_values(rows: Query) -> None:
     query = "SELECT count(*), :injection AS text FROM traffic WHERE product = :product AND id < :most::int"
     injection = "'; DROP TABLE traffic; --"
