@@ -155,7 +155,12 @@ def test_broken_json_names_the_place(read_file: Callable[..., Any], content: str
 
 
 def test_json_of_one_object_a_line_and_pretty_printed(read_file: Callable[..., Any]) -> None:
-    for content in ('{"a": 1}\n{"a": 2}\n', '\n{\n "a": 1\n}\n{\n "a": 2}', '[\n{"a": 1},\n{"a": 2}]'):
+    for content in (
+        '{"a": 1}\n{"a": 2}\n',
+        '\n{\n "a": 1\n}\n{\n "a": 2}',
+        '[\n{"a": 1},\n{"a": 2}]',
+        " " * 3000 + '[{"a": 1}, {"a": 2}]',
+    ):
         assert read_file("json", content) == ([("a", "BIGINT")], [(1,), (2,)])
 
 
@@ -176,3 +181,16 @@ def test_a_source_without_a_kind(read: Read) -> None:
     with pytest.raises(RunError, match="source 'data': set exactly one of inline") as caught:
         read({})
     assert caught.value.reason is Reason.INVALID_SPEC
+
+
+@pytest.mark.parametrize("data_format", ["csv", "json", "ndjson"])
+def test_large_files_in_little_memory(
+    read_file: Callable[..., Any], data_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100 MB of rows; the database may hold 64 MB."""
+    monkeypatch.setattr("report_operator.run.database.memory_for", lambda _: 64 * 2**20)
+    lines = {"csv": '{},"{}"', "json": '{{"n":{},"text":"{}"}}', "ndjson": '{{"n":{},"text":"{}"}}'}[data_format]
+    rows = [lines.format(number, f"{number:050}" * 6) for number in range(330_000)]
+    texts = {"csv": "n,text\n" + "\n".join(rows), "json": "[" + ",\n".join(rows) + "]", "ndjson": "\n".join(rows)}
+    _, found = read_file(data_format.removeprefix("nd"), texts[data_format])
+    assert len(found) == 330_000

@@ -1,5 +1,6 @@
 """Files of rows (CSV, JSON, Parquet) to the run's own Parquet files."""
 
+import codecs
 import csv
 import json
 import re
@@ -101,7 +102,7 @@ def _csv_failure(subject: str, error: duckdb.Error) -> RunError:
 
 def _json(database: duckdb.DuckDBPyConnection, file: Path, subject: str) -> str:
     """Return the expression that reads a JSON file."""
-    reader = f"read_json({literal(file)}, {_JSON})"
+    reader = f"read_json({literal(file)}, {_JSON}, format = '{_json_layout(file)}')"
     try:
         database.execute(f"DESCRIBE FROM {reader}")
     except duckdb.OutOfMemoryException:
@@ -109,6 +110,15 @@ def _json(database: duckdb.DuckDBPyConnection, file: Path, subject: str) -> str:
     except duckdb.Error as error:
         raise RunError(Reason.DATA_INVALID, f"{subject}: {_json_fault(file) or _json_summary(error)}") from error
     return reader
+
+
+def _json_layout(file: Path) -> str:
+    """Return DuckDB's name for an array or for objects; left to find an array itself, it holds all of it in memory."""
+    with file.open("rb") as content:
+        while chunk := content.read(1024):
+            if first := chunk.removeprefix(codecs.BOM_UTF8).lstrip()[:1]:
+                return "array" if first == b"[" else "auto"
+    return "auto"
 
 
 def _without_file(error: duckdb.Error) -> str:
