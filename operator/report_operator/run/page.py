@@ -37,7 +37,7 @@ _WIDE_FROM, _WIDEST_FROM = 10, 17
 _SHORT_UP_TO = 15
 """Rows up to which a table is kept on one page."""
 _FIXED_FROM = 200
-"""Rows from which the columns of a table are given their widths: WeasyPrint needs half the time then."""
+"""Rows from which the columns of a table are given their widths, so that WeasyPrint need not try every text."""
 _LONGEST_TEXT = 50
 """Characters of a text that its column makes room for on one line."""
 _LONG_FROM, _LONGEST_FROM = 11, 16
@@ -60,8 +60,7 @@ def lay_out(material: Material) -> str:
     ]
     visible = {**material.variables, "sections": sections}
     if selector is None:
-        sandbox = _sandbox(None, "")
-        return sandbox.make(_STANDARD, visible)
+        return _sandbox(None, "").get_template(_STANDARD).render(visible)
     name = document.template
     sandbox = _sandbox(name, _read(selector, material.workspace))
     with user_code(name, f"template {name}", visible):

@@ -72,7 +72,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return self.from_string(text).render(variables)
 
     def make(self, name: str, variables: Mapping[str, Any]) -> str:
-        """Return what the template of that name makes. Whatever the template raises goes through."""
+        """Return what the user's template of that name makes. Whatever the template raises goes through."""
         with _bounded_memory():
             return self.get_template(name).render(variables)
 

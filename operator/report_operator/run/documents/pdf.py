@@ -1,7 +1,7 @@
 """PDF: the page set on A4 by WeasyPrint, which may load nothing but what the page itself carries."""
 
-from weasyprint import HTML  # type: ignore[import-untyped]
-from weasyprint.urls import (  # type: ignore[import-untyped]
+from weasyprint import HTML
+from weasyprint.urls import (
     FatalURLFetchingError,
     URLFetcher,
     URLFetcherResponse,
