@@ -17,7 +17,7 @@ CHART = ROOT / "charts/report-operator"
 INSTALL = ROOT / "manifests/install.yaml"
 NAMESPACE = "report-operator"
 INSTALLED = ("reports.report-operator.io.yaml",)
-"""What the operator follows. ScheduledReport joins with its controller: until then such an object would wait for ever."""
+"""What the operator follows. ScheduledReport joins with its controller: before, such an object would wait for ever."""
 _TABLE_BEGIN, _TABLE_END = "<!-- values: generated -->\n", "<!-- end of values -->\n"
 _NAMESPACE = f"""\
 # Generated from charts/report-operator by `make generate`; do not edit.
