@@ -55,7 +55,9 @@ def test_a_fault_is_told_with_what_vega_said(monkeypatch: pytest.MonkeyPatch) ->
         drawings.element("a")
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/data.json", "https://127.0.0.1:9/data.json", "//127.0.0.1:9/x", "/x"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/data.json", "https://127.0.0.1:9/data.json", "//127.0.0.1:9/x", "/x"]
+)
 def test_no_data_is_loaded(url: str) -> None:
     done = _run({"data": {"url": url}})
     assert done.returncode == 1
@@ -71,4 +73,9 @@ def test_no_file_is_loaded(tmp_path: Path) -> None:
 
 def _run(changes: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:
     spec = charts.specification(_chart("first")) | changes
-    return subprocess.run([sys.executable, "-I", drawing._PROGRAM], input=json.dumps([spec]).encode(), capture_output=True)
+    return subprocess.run(
+        [sys.executable, "-I", drawing._PROGRAM],
+        input=json.dumps([spec]).encode(),
+        capture_output=True,
+        check=False,
+    )
