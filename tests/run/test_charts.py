@@ -127,6 +127,25 @@ def test_many_categories_are_turned_and_thinned() -> None:
     assert 25 < len(labels) < 150
 
 
+def test_bars_of_numbers_beside_names_lie_in_the_order_of_the_data() -> None:
+    chart = _chart([[3, "zebra"], [10, "ape"]], x="INTEGER", y="VARCHAR")
+    spec = charts.specification(chart)
+    assert [spec["encoding"][channel]["type"] for channel in "xy"] == ["quantitative", "nominal"]
+    assert spec["encoding"]["x"]["scale"]["zero"]
+    assert spec["height"] == 40
+    assert [text for text in _texts(chart) if text in ("zebra", "ape")] == ["zebra", "ape"]
+
+
+def test_very_many_bars_that_lie_fit_on_a_page() -> None:
+    chart = _chart([[i, f"Place {i}"] for i in range(500)], x="INTEGER", y="VARCHAR")
+    assert charts.specification(chart)["height"] == 800
+
+
+@pytest.mark.parametrize("mark", ["bar", "line", "area", "point"])
+def test_rows_without_any_place_are_an_empty_chart(mark: str) -> None:
+    assert "<svg" in _svg(_chart([[None, 1]], x="DATE", mark=mark), "k")
+
+
 def test_text_of_the_data_is_text_in_the_picture() -> None:
     hostile = "</text><script>alert(1)</script>"
     svg = _svg(_chart([[hostile, 1, hostile]], color="VARCHAR", title=hostile), "k")

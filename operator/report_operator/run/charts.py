@@ -23,6 +23,8 @@ _SI_FROM = 10_000
 _WIDEST_BAR = 64
 _POINTS_UP_TO = 40
 """Most rows of a line that show a point each."""
+_LINE, _MOST_LINES = 20, 40
+"""Pixels of a bar that lies, and most of them that get so many."""
 _MOST_BARS = 1000
 """Most places for bars along a time axis, empty ones included."""
 _LEVEL_LABELS_UP_TO = 100
@@ -51,7 +53,7 @@ def element(svg: str, chart: ChartContent, key: str) -> Markup:
 
 def specification(chart: ChartContent) -> dict[str, Any]:
     """Return the Vega-Lite specification of a chart, data included."""
-    kinds = [_kind(column, chart.mark, name) for name, column in zip(_CHANNELS, chart.columns, strict=False)]
+    kinds = _kinds(chart)
     rows = list(_drawable(chart.rows, kinds))
     encoding: dict[str, Any] = {}
     for i, (channel, column) in enumerate(zip(_CHANNELS, chart.columns, strict=False)):
@@ -60,24 +62,40 @@ def specification(chart: ChartContent) -> dict[str, Any]:
         encoding[channel] = {"field": channel, **encode(column, found, chart.mark)}
     return {
         "width": WIDTH,
-        "height": HEIGHT,
+        "height": _lying_height(rows) if _lies(kinds, chart.mark) else HEIGHT,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "data": {"values": [dict(zip(_CHANNELS, row, strict=False)) for row in rows]},
-        "mark": _mark(chart.mark, encoding["x"], rows),
+        "mark": _mark(chart, kinds, encoding["x"], rows),
         "encoding": encoding,
         "config": CONFIG,
     }
 
 
-def _kind(column: ColumnContent, mark: str, channel: str) -> _Kind:
-    """Return how a column is laid out. Bars over numbers stand side by side: years, hours, classes."""
-    if channel == "color":
-        return "nominal"
+def _kinds(chart: ChartContent) -> list[_Kind]:
+    """Return how each column is laid out.
+
+    Bars over numbers stand side by side: years, hours, classes. Bars along numbers beside names lie.
+    """
+    x, y = (_kind(column) for column in chart.columns[:2])
+    if chart.mark == "bar" and (x, y) == ("quantitative", "quantitative"):
+        x = "nominal"
+    return [x, y, "nominal"][: len(chart.columns)]
+
+
+def _kind(column: ColumnContent) -> _Kind:
     if sqltypes.is_time(column.type):
         return "temporal"
-    if sqltypes.is_number(column.type) and not (channel == "x" and mark == "bar"):
-        return "quantitative"
-    return "nominal"
+    return "quantitative" if sqltypes.is_number(column.type) else "nominal"
+
+
+def _lies(kinds: Sequence[_Kind], mark: str) -> bool:
+    """Return whether a chart is of bars that lie: numbers along x, names along y."""
+    return mark == "bar" and (kinds[0], kinds[1]) == ("quantitative", "nominal")
+
+
+def _lying_height(rows: Sequence[Sequence[Any]]) -> int:
+    """Return a height that has a line for each bar that lies, on one page."""
+    return min(max(1, len({row[1] for row in rows})), _MOST_LINES) * _LINE
 
 
 def _drawable(rows: Iterable[Sequence[Any]], kinds: Sequence[_Kind]) -> Iterable[list[Any]]:
@@ -116,13 +134,13 @@ def _position(channel: str, kind: _Kind, column: ColumnContent, found: Sequence[
             places = _time_places(found) if (channel, mark) == ("x", "bar") else []
             return _time(column, places)
         case "quantitative":
-            zero = channel == "y" and mark in ("bar", "area")
-            nice = channel == "y" or mark == "point"
+            zero = mark == "bar" or (channel == "y" and mark == "area")
+            nice = channel == "y" or mark in ("bar", "point")
             label = f"format(datum.value, '{_number_format(channel, column, found)}')"
-            axis = {"title": column.title, "labelExpr": label}
+            axis = {"title": column.title, "labelExpr": label, "grid": channel == "y" or mark == "bar"}
             return {"type": kind, "scale": {"zero": zero, "nice": nice}, "axis": axis}
-    labels = {"title": column.title} | (_turned(found) if channel == "x" else {})
-    return {"type": kind, "sort": None, "axis": labels}
+    labels = _turned(found) if channel == "x" else {"labelLimit": 220, "labelOverlap": True}
+    return {"type": kind, "sort": None, "axis": {"title": column.title, **labels}}
 
 
 def _time(column: ColumnContent, places: Sequence[int]) -> dict[str, Any]:
@@ -198,23 +216,30 @@ def _color(column: ColumnContent, found: Iterable[str], mark: str) -> dict[str, 
     return {"type": "nominal", "sort": None, "legend": legend}
 
 
-def _mark(mark: str, x: dict[str, Any], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    """Return the mark's looks. Bars of few categories stay slim; points of a line show while there are few."""
-    match mark:
-        case "bar" if x["type"] in ("nominal", "ordinal"):
-            places = len(x.get("scale", {}).get("domain", ())) or len({row[0] for row in rows})
-            wide = WIDTH / max(1, places) * 0.72 > _WIDEST_BAR
-            return {"type": "bar", "width": _WIDEST_BAR if wide else {"band": 0.72}}
+def _mark(
+    chart: ChartContent, kinds: Sequence[_Kind], x: dict[str, Any], rows: Sequence[Sequence[Any]]
+) -> dict[str, Any]:
+    """Return the mark's looks. Points of a line show while there are few."""
+    looks: dict[str, Any] = {}
+    match chart.mark:
+        case "bar":
+            looks = {"height": {"band": 0.72}} if _lies(kinds, chart.mark) else _upright(x, rows)
         case "line":
             points = {"size": 30, "filled": True} if len(rows) <= _POINTS_UP_TO else False
-            return {"type": "line", "strokeWidth": 2, "point": points}
-        case "area" if len(rows[0]) == len(_CHANNELS):
-            return {"type": "area", "opacity": 0.85}
+            looks = {"strokeWidth": 2, "point": points}
         case "area":
-            return {"type": "area", "opacity": 0.18, "line": True}
+            looks = {"opacity": 0.85} if len(kinds) == len(_CHANNELS) else {"opacity": 0.18, "line": True}
         case "point":
-            return {"type": "point", "filled": True, "size": 36, "opacity": 0.7}
-    return {"type": mark}
+            looks = {"filled": True, "size": 36, "opacity": 0.7}
+    return {"type": chart.mark, **looks}
+
+
+def _upright(x: dict[str, Any], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Return the width of bars: they leave gaps, and stay slim where there are few."""
+    if x["type"] == "temporal":
+        return {}
+    places = len(x.get("scale", {}).get("domain", ())) or len({row[0] for row in rows})
+    return {"width": _WIDEST_BAR if WIDTH / max(1, places) * 0.72 > _WIDEST_BAR else {"band": 0.72}}
 
 
 _TIME_FORMATS = {
