@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -94,7 +95,7 @@ def test_cron_lines_are_about_the_time_since_the_slot_before(
         ("2026-12-31 09:00", "UTC", {"previous": "year"}, ["2025-01-01 00:00", "2026-01-01 00:00"]),
     ],
 )  # fmt: skip
-def test_windows(due: str, zone_name: str, kind: dict[str, str], expected: list[str]) -> None:
+def test_windows(due: str, zone_name: str, kind: dict[str, Any], expected: list[str]) -> None:
     assert period(due, zone_name, "0 9 * * *", **kind) == expected
     assert period(due, zone_name, every={"every": "weekly"}, **kind) == expected
 
