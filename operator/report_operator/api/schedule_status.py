@@ -29,10 +29,12 @@ class RunPhase(StrEnum):
 
 
 class LastRun(Model):
-    """The run that started last, by slot or by hand; of several variants, one that failed if there is one."""
+    """The run of the last slot, or by hand if that is later; of several variants, one that failed if there is one."""
 
     name: _Name
     """Name of its Report."""
+    slot: Time
+    """The time that it was due, or asked for by hand."""
     phase: RunPhase
     """Active, Succeeded, Failed or Cancelled."""
     reason: _Word | None = None
@@ -86,15 +88,6 @@ class AppliedSchedule(Model):
     """The last slot that was run, skipped or missed."""
 
 
-class CatchUpProgress(Model):
-    """Slots of an outage that still are to be run, one after the other."""
-
-    from_: Annotated[Time, Field(alias="from")]
-    """The next of them."""
-    to: Time
-    """The last of them."""
-
-
 class BackfillProgress(Model):
     """How far the backfill is."""
 
@@ -102,14 +95,14 @@ class BackfillProgress(Model):
     """As in the spec."""
     to: Time
     """As in the spec."""
-    slots: Annotated[int, Field(ge=0), INT32]
-    """Slots in the range."""
+    slots: Annotated[int, Field(ge=0), INT32] = 0
+    """Slots in the range when it was taken up; later ones are left to the schedule."""
     decided: Annotated[int, Field(ge=0), INT32] = 0
     """Slots that have their Reports."""
-    decided_until: Time | None = None
-    """The last of those."""
+    next_slot: Time | None = None
+    """The next slot to make Reports for; not set when there is none left."""
     last_slot: Time | None = None
-    """The last slot in the range when it was taken up; later ones are left to the schedule."""
+    """The last slot to make Reports for."""
     message: _Message | None = None
     """Why nothing is done."""
 
@@ -141,7 +134,7 @@ class ScheduledReportStatus(Model):
     last_failure_time: Time | None = None
     """When a run, by slot or by hand, last failed."""
     last_run: LastRun | None = None
-    """The run that started last."""
+    """The run of the last slot, or by hand if that is later."""
     active: Annotated[list[ActiveRun], Field(max_length=ACTIVE_LIMIT), list_map("name")] = []
     """Runs that have not ended, oldest first, at most 100."""
     missed: Tally = Tally()
@@ -150,8 +143,8 @@ class ScheduledReportStatus(Model):
     """Slots that were not run, for some variant at least, because of a policy."""
     applied_schedule: AppliedSchedule | None = None
     """The timing that is followed, and since when."""
-    catch_up: CatchUpProgress | None = None
-    """With catchUp All and a policy other than Allow: what is still to be run after an outage."""
+    catch_up: Annotated[list[Time], Field(max_length=100), LIST_ATOMIC] = []
+    """With catchUp All and a policy other than Allow: slots of an outage that are still to be run, one by one."""
     backfill: BackfillProgress | None = None
     """How far the backfill is."""
     failures: Failures | None = None

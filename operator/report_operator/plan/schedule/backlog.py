@@ -1,0 +1,76 @@
+"""Slots that wait for their turn: those of an outage that run one by one, and those of a backfill."""
+
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+from report_operator.api.metadata import Trigger
+from report_operator.api.schedule import Backfill, ConcurrencyPolicy
+from report_operator.api.schedule_status import BackfillProgress
+from report_operator.plan.schedule.draft import Draft
+from report_operator.plan.schedule.timing import Timing
+
+BACKFILL_SLOTS = 1000
+"""Most slots of a backfill."""
+BACKFILL_AT_ONCE = 5
+"""Slots of a backfill with unfinished Reports at the same time, where concurrencyPolicy is Allow."""
+_LOOKED_AT = 5 * BACKFILL_SLOTS
+"""Most slots that are looked at to find those whose period lies in the range."""
+
+
+def catch_up(draft: Draft, waiting: list[datetime]) -> list[datetime]:
+    """Start slots of an outage, earliest first, each when no run is left; return those that still wait."""
+    for place, slot in enumerate(waiting):
+        if not draft.is_made(Trigger.SCHEDULED, slot):
+            if draft.active():
+                return waiting[place:]
+            draft.start(draft.runs(Trigger.SCHEDULED, slot), draft.timing.period_of(slot))
+    return []
+
+
+def backfill(draft: Draft, known: BackfillProgress | None, until: datetime) -> BackfillProgress | None:
+    """Start slots of the range that the spec asks for, earliest first; return how far it is.
+
+    `known`: how far it was; None to take it up anew. `until`: the last slot that the schedule itself has decided. Where
+    concurrencyPolicy is not Allow, a slot waits until nothing else runs.
+    """
+    wanted = draft.spec.backfill
+    if wanted is None:
+        return None
+    if known is None or (known.from_, known.to) != (wanted.from_, wanted.to):
+        known = _taken_up(draft.timing, wanted, until)
+    if known.next_slot is None or known.last_slot is None:
+        return known
+    room, decided, last = _room(draft), known.decided, known.last_slot
+    for slot in takewhile(lambda slot: slot <= last, draft.timing.slots.after(known.next_slot - timedelta.resolution)):
+        if not draft.is_made(Trigger.BACKFILL, slot):
+            if room <= 0:
+                return known.model_copy(update={"decided": decided, "next_slot": slot})
+            draft.start(draft.runs(Trigger.BACKFILL, slot), draft.timing.period_of(slot))
+            room -= 1
+        decided += 1
+    return known.model_copy(update={"decided": decided, "next_slot": None})
+
+
+def _taken_up(timing: Timing, wanted: Backfill, until: datetime) -> BackfillProgress:
+    """Return the progress before the first slot. Periods end at their slot or before, in the order of the slots."""
+    slots: list[datetime] = []
+    past = takewhile(lambda slot: slot <= until, timing.slots.after(wanted.from_))
+    for looked_at, slot in enumerate(past, 1):
+        period = timing.period_of(slot)
+        if period is None or period.end > wanted.to:
+            break
+        if period.start >= wanted.from_:
+            slots.append(slot)
+        if len(slots) > BACKFILL_SLOTS or looked_at > _LOOKED_AT:
+            text = f"The range has more than {BACKFILL_SLOTS} slots: write a shorter one, and the next when it is done."
+            return BackfillProgress(from_=wanted.from_, to=wanted.to, message=text)
+    ends = {"next_slot": slots[0], "last_slot": slots[-1]} if slots else {}
+    return BackfillProgress(from_=wanted.from_, to=wanted.to, slots=len(slots), **ends)
+
+
+def _room(draft: Draft) -> int:
+    """Return how many slots of a backfill may start now."""
+    unfinished = draft.active(Trigger.BACKFILL)
+    if draft.spec.concurrency_policy is ConcurrencyPolicy.ALLOW:
+        return BACKFILL_AT_ONCE - len({child.slot for child in unfinished})
+    return 0 if unfinished or draft.active() else 1

@@ -1,0 +1,178 @@
+"""The Reports of a ScheduledReport: what is known of those that are there, and the manifests of new ones.
+
+Metadata comes from `spec.template.metadata` and from us, never from the ScheduledReport: a tracking label of a GitOps
+tool that is copied to a child gets the child pruned (vmware-tanzu/velero #2975). They have no owner reference, so that
+deleting the ScheduledReport keeps them, unless `history.onDelete` is Delete: then the garbage collector deletes them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Self
+
+from report_operator.api.metadata import (
+    API_VERSION,
+    MANAGED_BY_LABEL,
+    MANAGER,
+    RUN_NOW_ANNOTATION,
+    SCHEDULE_LABEL,
+    SCHEDULE_UID_LABEL,
+    SLOT_ANNOTATION,
+    TRIGGER_LABEL,
+    VARIANT_LABEL,
+    Trigger,
+)
+from report_operator.api.report import Period
+from report_operator.api.schedule import OnDelete, ScheduledReportSpec
+from report_operator.plan.schedule.subject import Subject
+
+_ENDED = frozenset({"Succeeded", "Failed", "Cancelled", "Expired"})
+"""Phases after which nothing happens; any other, also one of a newer operator, counts as unfinished."""
+_TRIGGERS = frozenset(trigger.value for trigger in Trigger)
+_NAME = 63
+_VARIANT = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A Report that a ScheduledReport has made."""
+
+    name: str
+    trigger: Trigger
+    variant: str
+    """Empty without variants."""
+    slot: datetime
+    """The nominal time of its slot, or when it was asked for by hand."""
+    token: str
+    """What a manual run was asked for with; else empty."""
+    created_at: datetime
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    completed_at: datetime | None = None
+    is_owned: bool = False
+    """Whether it goes with its ScheduledReport."""
+    is_deleted: bool = False
+    """Whether somebody has deleted it and it is not gone yet."""
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
+        """Read a Report that `is_child` is true of, as it came from the API server.
+
+        Where somebody has changed our labels or annotations, it is a scheduled run of the time that it was made.
+        """
+        metadata, status = manifest["metadata"], manifest.get("status") or {}
+        labels, annotations = metadata["labels"], metadata.get("annotations") or {}
+        trigger = labels.get(TRIGGER_LABEL, "")
+        created_at = datetime.fromisoformat(metadata["creationTimestamp"])
+        return cls(
+            name=metadata["name"],
+            trigger=Trigger(trigger) if trigger in _TRIGGERS else Trigger.SCHEDULED,
+            variant=labels.get(VARIANT_LABEL, ""),
+            slot=_time(annotations.get(SLOT_ANNOTATION)) or created_at,
+            token=annotations.get(RUN_NOW_ANNOTATION, ""),
+            created_at=created_at,
+            phase=status.get("phase") or "",
+            reason=status.get("reason") or "",
+            message=status.get("message") or "",
+            completed_at=_time(status.get("completionTime")),
+            is_owned=any(o["uid"] == labels[SCHEDULE_UID_LABEL] for o in metadata.get("ownerReferences") or ()),
+            is_deleted="deletionTimestamp" in metadata,
+        )
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether its run is over."""
+        return self.phase in _ENDED
+
+    @property
+    def is_active(self) -> bool:
+        """Return whether its run waits or runs."""
+        return not self.has_ended and not self.is_deleted
+
+
+def is_child(manifest: Mapping[str, Any], subject: Subject) -> bool:
+    """Return whether a Report was made by this ScheduledReport, and not by one of that name before, nor by a user."""
+    labels = manifest["metadata"].get("labels") or {}
+    return labels.get(SCHEDULE_UID_LABEL) == subject.uid and labels.get(MANAGED_BY_LABEL) == MANAGER
+
+
+@dataclass(frozen=True)
+class Run:
+    """A Report to be made. Its name follows from it, so that making it twice makes it once."""
+
+    subject: Subject
+    trigger: Trigger
+    variant: str
+    slot: datetime
+    token: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return the Report's name, at most 63 characters; a backfilled slot has the name of the scheduled one."""
+        manual = self.trigger is Trigger.MANUAL
+        key = f"{self.subject.uid}/{'manual/' + self.token if manual else _rfc3339(self.slot)}/{self.variant}"
+        parts = ["manual" if manual else self.slot.strftime("%Y%m%d-%H%M"), self.variant[:_VARIANT].rstrip("-")]
+        tail = "-".join(filter(None, [*parts, sha256(key.encode()).hexdigest()[:10]]))
+        stem = self.subject.metadata.name.replace(".", "-")[: _NAME - 1 - len(tail)].rstrip("-")
+        return f"{stem}-{tail}"
+
+    def child(self, now: datetime) -> Child:
+        """Return what will be known of the Report when it is made."""
+        return Child(self.name, self.trigger, self.variant, self.slot, self.token, created_at=now)
+
+    def manifest(self, spec: ScheduledReportSpec, period: Period | None) -> dict[str, Any]:
+        """Return the Report."""
+        ours = {SLOT_ANNOTATION: _rfc3339(self.slot)} | ({RUN_NOW_ANNOTATION: self.token} if self.token else {})
+        metadata: dict[str, Any] = {
+            "name": self.name,
+            "namespace": self.subject.metadata.namespace,
+            "labels": {**spec.template.metadata.labels, **self._labels()},
+            "annotations": {**spec.template.metadata.annotations, **ours},
+        }
+        if spec.history.on_delete is OnDelete.DELETE:
+            metadata["ownerReferences"] = [owner_reference(self.subject)]
+        body = {**self.subject.template, "template": self._page(spec)}
+        if period is not None:
+            body["period"] = {"start": _rfc3339(period.start), "end": _rfc3339(period.end)}
+        return {"apiVersion": API_VERSION, "kind": "Report", "metadata": metadata, "spec": body}
+
+    def _labels(self) -> dict[str, str]:
+        labels = {
+            MANAGED_BY_LABEL: MANAGER,
+            SCHEDULE_LABEL: self.subject.metadata.name,
+            SCHEDULE_UID_LABEL: self.subject.uid,
+            TRIGGER_LABEL: self.trigger.value,
+        }
+        return labels | ({VARIANT_LABEL: self.variant} if self.variant else {})
+
+    def _page(self, spec: ScheduledReportSpec) -> dict[str, Any]:
+        """Return the template of the page with the variant's parameters over its own."""
+        page = dict(self.subject.template.get("template") or spec.template.spec.template.to_wire())
+        params = next((variant.params for variant in spec.variants or () if variant.name == self.variant), {})
+        return page | ({"params": {**page.get("params", {}), **params}} if params else {})
+
+
+def owner_reference(subject: Subject) -> dict[str, Any]:
+    """Return the reference that has the garbage collector delete a Report with its ScheduledReport."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "ScheduledReport",
+        "name": subject.metadata.name,
+        "uid": subject.uid,
+        "controller": True,
+    }
+
+
+def _time(text: str | None) -> datetime | None:
+    """Return a time with zone; None for anything else."""
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
+
+
+def _rfc3339(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,55 @@
+"""What a ScheduledReport is in, in one word for its conditions, and the timing if it can be followed."""
+
+from dataclasses import dataclass
+
+from report_operator.api.schedule_conditions import ScheduleReason
+from report_operator.api.schedule_status import Failures
+from report_operator.plan.schedule.draft import active_variants
+from report_operator.plan.schedule.errors import ScheduleError
+from report_operator.plan.schedule.subject import Subject
+from report_operator.plan.schedule.timing import Timing
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """Whether runs start by themselves, and why not."""
+
+    reason: ScheduleReason
+    message: str
+    timing: Timing | None = None
+    """None when the schedule cannot be followed."""
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether runs start by themselves."""
+        return self.reason is ScheduleReason.SCHEDULED
+
+    @property
+    def is_paused(self) -> bool:
+        """Return whether slots pass without a run."""
+        return self.reason not in (ScheduleReason.SCHEDULED, ScheduleReason.ON_DEMAND)
+
+    @property
+    def is_accepted(self) -> bool:
+        """Return whether the schedule can be followed."""
+        return self.timing is not None
+
+
+def conclude(subject: Subject, failures: Failures) -> Conclusion:
+    """Return whether runs of the schedule start by themselves."""
+    spec = subject.spec
+    if spec is None:
+        return Conclusion(ScheduleReason.INVALID_SPEC, subject.problem)
+    try:
+        timing = Timing.of(spec, subject.uid)
+    except ScheduleError as error:
+        return Conclusion(ScheduleReason.INVALID_SCHEDULE, f"{error}.")
+    if spec.suspend or not active_variants(spec):
+        what = "spec.suspend is set" if spec.suspend else "Every variant is suspended"
+        return Conclusion(ScheduleReason.SUSPENDED, f"{what}; runs start by hand only.", timing)
+    if not timing.slots.lines:
+        return Conclusion(ScheduleReason.ON_DEMAND, "There is no schedule; runs start by hand only.", timing)
+    if spec.stop_after is not None and failures.in_a_row >= spec.stop_after:
+        text = f"{failures.in_a_row} slots in a row have failed; edit the spec, or run it by hand with success."
+        return Conclusion(ScheduleReason.STOPPED_AFTER_FAILURES, text, timing)
+    return Conclusion(ScheduleReason.SCHEDULED, f"Runs {timing.words}, {spec.time_zone}.", timing)

@@ -1,0 +1,58 @@
+"""What a decision about a ScheduledReport is made from, and what it consists of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from report_operator.api.schedule_status import ScheduledReportStatus
+from report_operator.plan.facts import Announcement
+from report_operator.plan.schedule.child import Child
+from report_operator.plan.schedule.subject import Subject
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that is known about a ScheduledReport at one moment."""
+
+    now: datetime
+    """UTC."""
+    subject: Subject
+    """The ScheduledReport."""
+    children: tuple[Child, ...] = ()
+    """All its Reports: those that `child.is_child` is true of."""
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    """Reports of the decision before that the API server does not take, by name, and what it said."""
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Whether Reports are to go with their ScheduledReport: set or remove its owner reference."""
+
+    names: tuple[str, ...] = ()
+    owned: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do now, in the order of the fields.
+
+    A crash after any step leads to the same end: until the status is written the next decision makes the same Reports,
+    whose names are taken, and only afterwards something is deleted.
+    """
+
+    creations: tuple[Mapping[str, Any], ...] = ()
+    """Reports to make, in any order. One that exists and is ours is made. One that the API server refuses, or whose
+    name another Report has, becomes a refusal, and the decision is made again. After an outage nothing more is done."""
+    cancellations: tuple[str, ...] = ()
+    """Reports whose runs are to be ended."""
+    status: ScheduledReportStatus | None = None
+    """The status to write; None when it is right as it is."""
+    ownership: Ownership = Ownership()
+    """Owner references to change."""
+    deletions: tuple[str, ...] = ()
+    """Reports to delete."""
+    announcements: tuple[Announcement, ...] = ()
+    """Events that tell of a transition."""
+    wake_at: datetime | None = None
+    """When to decide again at the latest; None when only an event can change anything."""

@@ -1,0 +1,35 @@
+"""Which Reports have served their time, and which are to go with their ScheduledReport."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+
+from report_operator.api.metadata import Trigger
+from report_operator.api.schedule import History, OnDelete
+from report_operator.plan.schedule.child import Child
+from report_operator.plan.schedule.facts import Ownership
+
+
+def surplus(children: Iterable[Child], history: History, counted_until: datetime) -> tuple[str, ...]:
+    """Return the Reports to delete: of each variant, those beyond the limits, oldest slots first.
+
+    Those whose failure is not counted yet (slots after `counted_until`) stay until it is. Backfilled Reports stay: they
+    are the oldest by their slots, and were asked for one by one.
+    """
+    groups: defaultdict[tuple[str, bool], list[Child]] = defaultdict(list)
+    for child in children:
+        if child.has_ended and not child.is_deleted and child.trigger is not Trigger.BACKFILL:
+            groups[child.variant, child.phase == "Succeeded"].append(child)
+    found: list[Child] = []
+    for (_, successful), group in groups.items():
+        limit = max(history.successful, history.keep_last) if successful else history.failed
+        newest_first = sorted(group, key=lambda child: (child.slot, child.name), reverse=True)
+        found += newest_first[limit:]
+    deletable = [c for c in found if c.trigger is not Trigger.SCHEDULED or c.slot <= counted_until]
+    return tuple(child.name for child in sorted(deletable, key=lambda child: (child.slot, child.name)))
+
+
+def ownership(children: Iterable[Child], history: History) -> Ownership:
+    """Return the owner references to change, so that `history.onDelete` holds for Reports made before it was edited."""
+    owned = history.on_delete is OnDelete.DELETE
+    return Ownership(tuple(child.name for child in children if child.is_owned != owned and not child.is_deleted), owned)
