@@ -1,0 +1,237 @@
+"""Any history of time passing, edits, suspensions and crashes: each due slot has its Reports, and no other has any.
+
+What is due is found by looking at each minute of the history as it was, without the code under test.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from report_operator.plan.schedule import timing as under_test
+from report_operator.plan.scheduled_report import decide
+from tests.support.schedules import CrashError, World, utc
+
+MINUTE = timedelta(minutes=1)
+START = utc("2026-05-04 08:00")
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A timing as it is written, and in words of the test's own which minutes it hits."""
+
+    written: dict[str, Any]
+    hits: Callable[[datetime], bool]
+
+
+def is_nine_in_berlin(now: datetime) -> bool:
+    there = now.astimezone(BERLIN)
+    return (there.hour, there.minute) == (9, 0)
+
+
+def is_on_one_of_two_lines(now: datetime) -> bool:
+    return now.minute == 59 or (now.hour % 2 == 0 and now.minute == 0)
+
+
+TIMINGS = [
+    Timing({"schedule": ["* * * * *"], "timeZone": "UTC"}, lambda _: True),
+    Timing({"schedule": ["*/15 * * * *"], "timeZone": "Asia/Tokyo"}, lambda now: now.minute % 15 == 0),
+    Timing({"schedule": ["59 * * * *", "0,59 */2 * * *"], "timeZone": "UTC"}, is_on_one_of_two_lines),
+    Timing({"frequency": {"every": "daily", "time": "09:00"}, "timeZone": "Europe/Berlin"}, is_nine_in_berlin),
+    Timing({"timeZone": "UTC"}, lambda _: False),
+]
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a user wrote, and when."""
+
+    time: datetime
+    timing: Timing
+    suspended: bool = False
+
+    def has(self, slot: datetime) -> bool:
+        return not self.suspended and self.timing.hits(slot)
+
+    def is_like(self, other: "Version") -> bool:
+        return (self.timing, self.suspended) == (other.timing, other.suspended)
+
+
+def minutes(after: datetime, until: datetime) -> list[datetime]:
+    """Return the whole minutes later than the first time and not later than the second."""
+    minute = after.replace(second=0, microsecond=0) + MINUTE
+    return [minute + n * MINUTE for n in range(max(0, (until - minute) // MINUTE + 1))]
+
+
+@settings(deadline=None, max_examples=150, stateful_step_count=25)
+class Histories(RuleBasedStateMachine):
+    """A ScheduledReport, its users, and an operator that looks, or is killed, or is away."""
+
+    @initialize(
+        timing=st.sampled_from(TIMINGS),
+        policy=st.sampled_from(["None", "Latest", "All"]),
+        limit=st.integers(1, 4),
+        jitter=st.sampled_from(["0s", "20m"]),
+        variants=st.integers(0, 3),
+        number=st.integers(0, 50),
+    )
+    def create(self, *, timing: Timing, policy: str, limit: int, jitter: str, variants: int, number: int) -> None:
+        spec: dict[str, Any] = {"catchUp": {"policy": policy, "limit": limit}, "jitter": jitter, **timing.written}
+        if variants:
+            spec["variants"] = [{"name": f"v{n}"} for n in range(variants)]
+        self.world = World.of(START.isoformat()[:19], **spec)
+        self.world.manifest["metadata"]["uid"] = f"uid-{number}"
+        self.policy, self.limit, self.reports_per_slot = policy, limit, max(variants, 1)
+        subject = self.world.facts().subject
+        assert subject.spec is not None
+        self.delay = under_test.Timing.of(subject.spec, subject.uid).delay
+        self.versions = [Version(START, timing)]
+        self.seen = 0
+        """Versions that the operator has looked at and remembers."""
+        self.floor = self.known_floor = self.decided_until = START
+        """Slots until then never run, whatever was in force; the second as the operator remembers."""
+        self.expected: Counter[datetime] = Counter()
+        """Reports by slot."""
+        self.missed = 0
+
+    @rule(seconds=st.integers(0, 200) | st.integers(0, 5 * 3600))
+    def wait(self, seconds: int) -> None:
+        self.world.now += timedelta(seconds=seconds)
+
+    @rule(timing=st.sampled_from(TIMINGS))
+    def edit_the_timing(self, timing: Timing) -> None:
+        self.world.edit(**{"schedule": None, "frequency": None, **timing.written})
+        self.versions.append(Version(self.world.now, timing, self.versions[-1].suspended))
+
+    @rule()
+    def edit_the_template(self) -> None:
+        self.world.edit(template={"spec": {"outputs": [{"format": "html"}]}})
+        self.versions.append(Version(self.world.now, self.versions[-1].timing, self.versions[-1].suspended))
+
+    @rule()
+    def suspend_or_resume(self) -> None:
+        suspended = not self.versions[-1].suspended
+        self.world.edit(suspend=suspended)
+        self.versions.append(Version(self.world.now, self.versions[-1].timing, suspended))
+
+    @rule(phase=st.sampled_from(["Succeeded", "Failed"]))
+    def runs_end(self, phase: str) -> None:
+        self.world.end_all(phase)
+
+    @rule()
+    def look(self) -> None:
+        run, missed = self.due()
+        self.world.operate()
+        self.has_looked(run, missed)
+        again = decide(self.world.facts())
+        assert (again.creations, again.status, again.deletions) == ((), None, ())
+        self.check_wake_up(again.wake_at)
+
+    @rule(steps=st.integers(0, 6))
+    def look_and_be_killed(self, steps: int) -> None:
+        run, missed = self.due()
+        before = self.world.manifest.get("status")
+        try:
+            self.world.operate(steps)
+        except CrashError:
+            if self.world.manifest.get("status") is before:
+                made = Counter(self.world.made_for)
+                assert set(made) <= set(self.expected) | run
+                self.expected = made
+                return
+        self.has_looked(run, missed)
+
+    @invariant()
+    def each_due_slot_has_its_reports_and_no_other_has_any(self) -> None:
+        if hasattr(self, "world"):
+            assert Counter(self.world.made_for) == self.expected
+            assert len(set(self.world.made)) == len(self.world.made)
+            assert self.world.status.get("missed", {"count": 0})["count"] == self.missed
+
+    def due(self) -> tuple[set[datetime], int]:
+        """Return the slots to be run now, and how many are missed."""
+        horizon, unseen = self.world.now - self.delay, len(self.versions) - self.seen
+        if self.seen == 0 or unseen > 1:
+            self.floor = max(self.floor, self.versions[-1].time)  # what was in force before is not known
+        passed = minutes(self.decided_until, horizon)
+        candidates = [slot for slot in passed if self.is_due(slot, self.versions)]
+        on_time = [slot for slot in candidates if horizon - slot <= MINUTE]
+        late = [slot for slot in candidates if slot not in on_time]
+        caught_up = {"None": [], "Latest": [] if on_time else late[-1:], "All": late[-self.limit :]}[self.policy]
+        run = {*on_time, *caught_up, *(slot for slot in candidates if slot in self.world.made_for)}
+        return run, len(candidates) - len(run) + self.overtaken()
+
+    def is_due(self, slot: datetime, versions: list[Version]) -> bool:
+        """Return whether a slot was in force when it came and nothing about it was edited since."""
+        in_force = [version for version in versions if version.time < slot]
+        return (
+            slot > self.floor
+            and in_force[-1].has(slot)
+            and all(version.is_like(in_force[-1]) for version in versions if version.time >= slot)
+        )
+
+    def overtaken(self) -> int:
+        """Return how many slots, as far as the operator knew, had not been run at the last edit, if it changed them."""
+        known, unseen = self.versions[: self.seen], len(self.versions) - self.seen
+        if not known or unseen == 0 or (unseen == 1 and self.versions[-1].is_like(known[-1])):
+            return 0
+        floor, self.floor = self.floor, self.known_floor
+        passed = minutes(self.decided_until, self.versions[-1].time)
+        due = [slot for slot in passed if self.is_due(slot, known) and slot not in self.world.made_for]
+        self.floor = floor
+        return len(due)
+
+    def has_looked(self, run: set[datetime], missed: int) -> None:
+        """Note what the operator has to have done."""
+        self.expected.update({slot: self.reports_per_slot - self.expected[slot] for slot in run})
+        self.missed += missed
+        self.seen, self.known_floor = len(self.versions), self.floor
+        self.decided_until = max(self.decided_until, self.world.now - self.delay)
+
+    def check_wake_up(self, wake_at: datetime | None) -> None:
+        """The operator looks again when the next slot starts, and not before."""
+        current = self.versions[-1]
+        horizon = max(self.decided_until, self.floor)
+        to_come = minutes(horizon, self.world.now + timedelta(days=2)) if not current.suspended else []
+        starts = (slot for slot in to_come if current.has(slot) and self.is_due(slot, self.versions))
+        slot = next(starts, None)
+        assert wake_at == (slot + self.delay if slot is not None else None)
+
+
+TestHistories = pytest.mark.requirement("A4", "D4", "E2")(Histories.TestCase)
+
+
+@pytest.mark.parametrize("policy", ["Allow", "Forbid", "Replace"])
+@pytest.mark.parametrize("catch_up", ["None", "Latest", "All"])
+@settings(deadline=None, max_examples=40)
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(0, 40 * 60), st.sampled_from(["look", "look", "end", "away"])), min_size=1, max_size=40
+    )
+)
+def test_each_slot_is_run_skipped_missed_or_waits_and_runs_overlap_only_when_they_may(
+    policy: str, catch_up: str, steps: list[tuple[int, str]]
+) -> None:
+    catching = {"policy": catch_up, "limit": 3}
+    world = World.of("2026-05-04 08:00", schedule=["*/10 * * * *"], concurrencyPolicy=policy, catchUp=catching)
+    world.operate()
+    for seconds, what in steps:
+        world.now += timedelta(seconds=seconds)
+        if what == "end":
+            world.end_all()
+        if what != "away":
+            world.operate()
+            assert policy == "Allow" or len(world.active()) <= 1
+            status = world.status
+            passed = [slot for slot in minutes(START, world.now) if slot.minute % 10 == 0]
+            others = status["missed"]["count"] + status["skipped"]["count"] + len(status["catchUp"])
+            assert len(world.made) + others == len(passed)
+            assert len(set(world.made_for)) == len(world.made_for)

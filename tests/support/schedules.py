@@ -1,0 +1,184 @@
+"""A ScheduledReport and its Reports in memory, for histories that no real cluster can be made to play in time.
+
+A fake: the real API server's clock cannot be set. Objects are the JSON that it would hold, and what is written has to
+fit the CRDs; tests/server holds the real one to the same manifests.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jsonschema
+
+from report_operator.api.crd import REPORT, SCHEDULED_REPORT, schema_of
+from report_operator.plan.schedule.child import Child, is_child
+from report_operator.plan.schedule.facts import Decision, Facts
+from report_operator.plan.schedule.subject import Subject
+from report_operator.plan.scheduled_report import decide
+
+Json = dict[str, Any]
+UID = "0b5e6f0e-7a3c-4d0b-9f43-1f2f6a5c7d10"
+TEMPLATE: Json = {
+    "spec": {"outputs": [{"format": "pdf"}], "template": {"name": "standard", "params": {"a": 1, "b": 2}}}
+}
+_REPORT = jsonschema.Draft202012Validator(schema_of(REPORT))
+_STATUS = jsonschema.Draft202012Validator(schema_of(SCHEDULED_REPORT)["properties"]["status"])
+
+
+def utc(text: str) -> datetime:
+    """Return a time written without its zone, which is UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def rfc3339(time: datetime) -> str:
+    """Return a time as the API server writes it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class CrashError(Exception):
+    """The operator was killed."""
+
+
+@dataclass
+class World:
+    """What is true, whoever looks."""
+
+    now: datetime
+    manifest: Json
+    reports: dict[str, Json] = field(default_factory=dict)
+    """Reports that exist, by name."""
+    made: list[str] = field(default_factory=list)
+    """Names of all Reports that were ever made, in order."""
+    made_for: list[datetime] = field(default_factory=list)
+    """Their slots."""
+    cancelled: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    """What the API server says to Reports, by a part of their name."""
+    told: list[str] = field(default_factory=list)
+    """Reasons of all Events."""
+
+    @classmethod
+    def of(cls, now: str, **spec: Any) -> "World":
+        """Return a world in which a ScheduledReport was just made."""
+        metadata = {"name": "weekly", "namespace": "team-a", "uid": UID, "generation": 1}
+        metadata |= {"creationTimestamp": rfc3339(utc(now)), "labels": {"argocd.argoproj.io/instance": "reports"}}
+        return cls(utc(now), {"metadata": metadata, "spec": {"template": copy.deepcopy(TEMPLATE), **spec}})
+
+    @property
+    def status(self) -> Json:
+        """Return the status of the ScheduledReport."""
+        status: Json = self.manifest.get("status", {})
+        return status
+
+    def edit(self, **changes: Any) -> None:
+        """Change fields of the spec, as a user; None removes one."""
+        self.manifest["spec"] = {k: v for k, v in (self.manifest["spec"] | changes).items() if v is not None}
+        metadata = self.manifest["metadata"]
+        metadata["generation"] += 1
+        metadata["managedFields"] = [{"manager": "kubectl", "time": rfc3339(self.now), "fieldsV1": {"f:spec": {}}}]
+
+    def annotate(self, **annotations: str) -> None:
+        """Set annotations of ours, named with `_` for `-`, as a user."""
+        ours = {f"report-operator.io/{name.replace('_', '-')}": value for name, value in annotations.items()}
+        self.manifest["metadata"].setdefault("annotations", {}).update(ours)
+
+    def facts(self, refusals: Mapping[str, str] | None = None) -> Facts:
+        """Return what an operator gathers."""
+        subject = Subject.from_manifest(self.manifest)
+        children = tuple(Child.from_manifest(report) for report in self.reports.values() if is_child(report, subject))
+        return Facts(self.now, subject, children, refusals or {})
+
+    def operate(self, steps: int | None = None, to: str | None = None) -> Decision:
+        """Have the operator decide and do, at a time; after so many steps it is killed (CrashError)."""
+        self.now = utc(to) if to else self.now
+        budget = _Budget(steps)
+        decision = decide(self.facts())
+        refusals = self._create(decision, budget)
+        if refusals:
+            decision = decide(self.facts(refusals))
+            self._create(decision, budget)
+        self._finish(decision, budget)
+        return decision
+
+    def run(self, until: str, succeed: bool = True) -> None:
+        """Let time pass; the operator looks when it said that it would, and every run ends before."""
+        end = utc(until)
+        while True:
+            wake = self.operate().wake_at
+            if succeed:
+                self.end_all()
+            if wake is None or wake > end:
+                break
+            self.now = max(wake, self.now)
+        self.now = end
+        self.operate()
+
+    def end(self, name: str, phase: str = "Succeeded") -> None:
+        """End the run of a Report."""
+        done = {"phase": phase, "reason": phase, "message": f"It has {phase}.", "completionTime": rfc3339(self.now)}
+        self.reports[name]["status"] = done
+
+    def end_all(self, phase: str = "Succeeded") -> None:
+        """End every run."""
+        for name in self.active():
+            self.end(name, phase)
+
+    def active(self) -> list[str]:
+        """Return the names of Reports whose runs have not ended."""
+        return [name for name, report in self.reports.items() if "status" not in report]
+
+    def slots(self, variant: str | None = None, trigger: str | None = None) -> list[str]:
+        """Return the slots of the Reports that exist, in order, as `05-04 09:00`."""
+        wanted = {"report-operator.io/variant": variant, "report-operator.io/trigger": trigger}
+        asked = {label: value for label, value in wanted.items() if value is not None}
+        found = [r["metadata"] for r in self.reports.values() if asked.items() <= r["metadata"]["labels"].items()]
+        slots = sorted(datetime.fromisoformat(meta["annotations"]["report-operator.io/slot"]) for meta in found)
+        return [slot.strftime("%m-%d %H:%M") for slot in slots]
+
+    def _create(self, decision: Decision, budget: "_Budget") -> dict[str, str]:
+        refusals = {}
+        for manifest in decision.creations:
+            budget.spend()
+            name = manifest["metadata"]["name"]
+            said = next((text for part, text in self.refused.items() if part in name), None)
+            if said is not None:
+                refusals[name] = said
+            elif name not in self.reports:
+                _REPORT.validate(manifest)
+                report: Json = copy.deepcopy(dict(manifest))
+                report["metadata"]["creationTimestamp"] = rfc3339(self.now + timedelta(seconds=1))
+                self.reports[name] = report
+                self.made.append(name)
+                self.made_for.append(Child.from_manifest(report).slot)
+        return refusals
+
+    def _finish(self, decision: Decision, budget: "_Budget") -> None:
+        for name in decision.cancellations:
+            budget.spend()
+            self.cancelled.append(name)
+            self.end(name, "Cancelled")
+        if decision.status is not None:
+            budget.spend()
+            self.manifest["status"] = decision.status.to_wire()
+            _STATUS.validate(self.manifest["status"])
+        for name in decision.ownership.names:
+            owner = [{"uid": UID}] if decision.ownership.owned else []
+            self.reports[name]["metadata"]["ownerReferences"] = owner
+        for name in decision.deletions:
+            budget.spend()
+            del self.reports[name]
+        self.told += [event.reason for event in decision.announcements]
+
+
+@dataclass
+class _Budget:
+    """Steps that the operator may do before it is killed."""
+
+    left: int | None
+
+    def spend(self) -> None:
+        if self.left == 0:
+            raise CrashError
+        self.left = self.left - 1 if self.left is not None else None
