@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 from report_operator.api.metadata import API_VERSION, MANAGER
+from report_operator.plan import child
 from report_operator.plan.facts import Announcement
 from report_operator.plan.subject import Subject
 
@@ -23,6 +24,7 @@ def manifest(subject: Subject, announcement: Announcement, instance: str, now: d
         "metadata": {
             "name": f"{subject.metadata.name}.{sha256(told.encode()).hexdigest()[:16]}",
             "namespace": subject.metadata.namespace,
+            "labels": child.labels(subject),
         },
         "involvedObject": {
             "apiVersion": API_VERSION,
