@@ -364,6 +364,18 @@ class TestConcurrency:
         assert world.slots("apac") == ["05-04 09:00"]
         assert world.status["skipped"]["count"] == 1
 
+    def test_a_run_that_was_made_before_a_crash_is_not_skipped(self) -> None:
+        world = World.of("2026-05-04 08:00", **HOURLY, concurrencyPolicy="Forbid")
+        world.operate()
+        world.annotate(run_now="1")
+        world.now = utc("2026-05-04 09:00")
+        with pytest.raises(CrashError):
+            world.operate(steps=2)
+        assert len(world.active()) == 2
+        world.operate()
+        assert world.status["skipped"]["count"] == 0
+        assert world.status["lastHandledRunNow"] == "1"
+
     def test_a_phase_that_this_version_does_not_know_is_not_an_end(self) -> None:
         world = World.of("2026-05-04 08:00", **HOURLY, concurrencyPolicy="Forbid")
         world.run("2026-05-04 09:00", succeed=False)

@@ -3,9 +3,10 @@
 What is due is found by looking at each minute of the history as it was, without the code under test.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -71,7 +72,10 @@ def minutes(after: datetime, until: datetime) -> list[datetime]:
     return [minute + n * MINUTE for n in range(max(0, (until - minute) // MINUTE + 1))]
 
 
-@settings(deadline=None, max_examples=150, stateful_step_count=25)
+pauses = st.sampled_from([0, 1, 59, 61, 600, 3600, 4 * 3600]).map(lambda seconds: timedelta(seconds=seconds))
+
+
+@settings(deadline=None, max_examples=400, stateful_step_count=25)
 class Histories(RuleBasedStateMachine):
     """A ScheduledReport, its users, and an operator that looks, or is killed, or is away."""
 
@@ -102,32 +106,28 @@ class Histories(RuleBasedStateMachine):
         """Reports by slot."""
         self.missed = 0
 
-    @rule(seconds=st.integers(0, 200) | st.integers(0, 5 * 3600))
-    def wait(self, seconds: int) -> None:
-        self.world.now += timedelta(seconds=seconds)
+    @rule(pause=pauses, timing=st.sampled_from(TIMINGS))
+    def edit_the_timing(self, pause: timedelta, timing: Timing) -> None:
+        self.edit(pause, Version(self.world.now + pause, timing, self.versions[-1].suspended), **timing.written)
 
-    @rule(timing=st.sampled_from(TIMINGS))
-    def edit_the_timing(self, timing: Timing) -> None:
-        self.world.edit(**{"schedule": None, "frequency": None, **timing.written})
-        self.versions.append(Version(self.world.now, timing, self.versions[-1].suspended))
+    @rule(pause=pauses)
+    def edit_the_template(self, pause: timedelta) -> None:
+        version = replace(self.versions[-1], time=self.world.now + pause)
+        self.edit(pause, version, template={"spec": {"outputs": [{"format": "html"}]}})
 
-    @rule()
-    def edit_the_template(self) -> None:
-        self.world.edit(template={"spec": {"outputs": [{"format": "html"}]}})
-        self.versions.append(Version(self.world.now, self.versions[-1].timing, self.versions[-1].suspended))
+    @rule(pause=pauses)
+    def suspend_or_resume(self, pause: timedelta) -> None:
+        version = replace(self.versions[-1], time=self.world.now + pause, suspended=not self.versions[-1].suspended)
+        self.edit(pause, version, suspend=version.suspended)
 
-    @rule()
-    def suspend_or_resume(self) -> None:
-        suspended = not self.versions[-1].suspended
-        self.world.edit(suspend=suspended)
-        self.versions.append(Version(self.world.now, self.versions[-1].timing, suspended))
-
-    @rule(phase=st.sampled_from(["Succeeded", "Failed"]))
-    def runs_end(self, phase: str) -> None:
+    @rule(pause=pauses, phase=st.sampled_from(["Succeeded", "Failed"]))
+    def runs_end(self, pause: timedelta, phase: str) -> None:
+        self.world.now += pause
         self.world.end_all(phase)
 
-    @rule()
-    def look(self) -> None:
+    @rule(pause=pauses)
+    def look(self, pause: timedelta) -> None:
+        self.world.now += pause
         run, missed = self.due()
         self.world.operate()
         self.has_looked(run, missed)
@@ -135,8 +135,9 @@ class Histories(RuleBasedStateMachine):
         assert (again.creations, again.status, again.deletions) == ((), None, ())
         self.check_wake_up(again.wake_at)
 
-    @rule(steps=st.integers(0, 6))
-    def look_and_be_killed(self, steps: int) -> None:
+    @rule(pause=pauses, steps=st.integers(0, 6))
+    def look_and_be_killed(self, pause: timedelta, steps: int) -> None:
+        self.world.now += pause
         run, missed = self.due()
         before = self.world.manifest.get("status")
         try:
@@ -155,6 +156,12 @@ class Histories(RuleBasedStateMachine):
             assert Counter(self.world.made_for) == self.expected
             assert len(set(self.world.made)) == len(self.world.made)
             assert self.world.status.get("missed", {"count": 0})["count"] == self.missed
+
+    def edit(self, pause: timedelta, version: Version, **changes: Any) -> None:
+        """Change the spec after a while; a timing leaves out what another one has."""
+        self.world.now += pause
+        self.world.edit(**({"schedule": None, "frequency": None} if "timeZone" in changes else {}) | changes)
+        self.versions.append(version)
 
     def due(self) -> tuple[set[datetime], int]:
         """Return the slots to be run now, and how many are missed."""
@@ -214,7 +221,9 @@ TestHistories = pytest.mark.requirement("A4", "D4", "E2")(Histories.TestCase)
 @settings(deadline=None, max_examples=40)
 @given(
     steps=st.lists(
-        st.tuples(st.integers(0, 40 * 60), st.sampled_from(["look", "look", "end", "away"])), min_size=1, max_size=40
+        st.tuples(st.sampled_from([1, 59, 300, 600, 1800]), st.sampled_from(["look", "look", "killed", "end", "away"])),
+        min_size=1,
+        max_size=40,
     )
 )
 def test_each_slot_is_run_skipped_missed_or_waits_and_runs_overlap_only_when_they_may(
@@ -227,7 +236,10 @@ def test_each_slot_is_run_skipped_missed_or_waits_and_runs_overlap_only_when_the
         world.now += timedelta(seconds=seconds)
         if what == "end":
             world.end_all()
-        if what != "away":
+        if what == "killed":
+            with contextlib.suppress(CrashError):
+                world.operate(steps=1)
+        if what == "look":
             world.operate()
             assert policy == "Allow" or len(world.active()) <= 1
             status = world.status

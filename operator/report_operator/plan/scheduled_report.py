@@ -1,6 +1,5 @@
 """What to do about a ScheduledReport: facts in, decision out."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +10,15 @@ from report_operator.api.schedule_status import ScheduledReportStatus, Tally
 from report_operator.plan.facts import Announcement
 from report_operator.plan.schedule import applied, backlog, conclusion, failures, history, manual, status, tally
 from report_operator.plan.schedule.applied import Following
-from report_operator.plan.schedule.child import Child
 from report_operator.plan.schedule.draft import Draft
 from report_operator.plan.schedule.due import Due, due
-from report_operator.plan.schedule.facts import Decision, Facts
+from report_operator.plan.schedule.facts import Decision, Facts, Ownership
 
 Fields = dict[str, Any]
 """Fields of the status by name."""
 
+_RESTING: Fields = {"catch_up": [], "next_run_time": None, "next_period": None}
+"""While no run starts by itself."""
 _NORMAL = frozenset({ScheduleReason.SCHEDULED, ScheduleReason.ON_DEMAND, ScheduleReason.SUSPENDED})
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -37,23 +37,33 @@ def decide(facts: Facts) -> Decision:
     fields: Fields = {"failures": counted, **status.of_conclusion(subject, concluded, facts.now)}
     if subject.spec is None:
         known = subject.status.applied_schedule
-        return _stalled(facts, fields | {"applied_schedule": known and known.model_copy(update={"paused": True})})
+        fields |= _RESTING | {"applied_schedule": known and known.model_copy(update={"paused": True})}
+        return _decision(facts, None, fields)
     following = applied.follow(subject, subject.spec, concluded.is_paused, facts.now)
     fields |= {"applied_schedule": following.applied, "missed": _missed_by_edit(facts, following)}
     if concluded.timing is None:
-        return _stalled(facts, fields)
+        return _decision(facts, None, fields | _RESTING)
     draft = Draft.of(facts, subject.spec, concluded.timing)
-    fields |= _run_slots(draft, following, fields["missed"]) if concluded.is_running else _rest(draft)
+    if concluded.is_running:
+        fields |= _run_slots(draft, following, fields["missed"])
+    else:
+        fields |= _RESTING | {"backfill": subject.status.backfill if subject.spec.backfill is not None else None}
     fields |= {"last_handled_run_now": manual.run_now(draft), "skipped": draft.skipped}
-    written = _write(facts, fields, draft.children.values())
-    surplus = history.surplus(draft.children.values(), subject.spec.history, counted.counted_until)
+    return _decision(facts, draft, fields)
+
+
+def _decision(facts: Facts, draft: Draft | None, fields: Fields) -> Decision:
+    """Return the decision whose status has these fields, with what follows for Reports that are there."""
+    known, spec = facts.subject.status, facts.subject.spec
+    children = list(draft.children.values()) if draft is not None else list(facts.children)
+    new = known.model_copy(update=fields | status.of_runs(known, children))
     return Decision(
-        creations=tuple(draft.creations),
-        cancellations=tuple(dict.fromkeys(draft.cancellations)),
-        status=written,
-        ownership=history.ownership(facts.children, subject.spec.history),
-        deletions=surplus,
-        announcements=_announcements(subject.status, written) if written is not None else (),
+        creations=tuple(draft.creations) if draft is not None else (),
+        cancellations=tuple(dict.fromkeys(draft.cancellations)) if draft is not None else (),
+        status=new if new != known else None,
+        ownership=history.ownership(facts.children, spec.history) if spec is not None else Ownership(),
+        deletions=history.surplus(children, spec.history, fields["failures"].counted_until) if spec is not None else (),
+        announcements=_announcements(known, new),
         wake_at=fields["next_run_time"],
     )
 
@@ -61,48 +71,30 @@ def decide(facts: Facts) -> Decision:
 def _run_slots(draft: Draft, following: Following, missed: Tally) -> Fields:
     """Start what is due, then what waits for its turn; return the fields of the status that follow from it."""
     facts, spec, timing, known = draft.facts, draft.spec, draft.timing, draft.facts.subject.status
-    begun = {child.slot for child in facts.children if child.trigger is Trigger.SCHEDULED}
+    begun = _begun(facts)
     found = due(timing, spec, following.anchor, facts.now, begun)
     in_turn = spec.catch_up.policy is CatchUpPolicy.ALL and spec.concurrency_policy is not ConcurrencyPolicy.ALLOW
     for slot in found.on_time if in_turn else (*found.late, *found.on_time):
         draft.start_slot(slot)
-    missed = _missed_by_outage(missed, found, spec)
-    waiting = known.catch_up if following.dropped is None else []
-    waiting = sorted({*waiting, *found.late}) if in_turn else waiting
-    missed = _missed_by_limit(missed, waiting[: -spec.catch_up.limit])
+    waiting = sorted({*(known.catch_up if following.dropped is None else ()), *(found.late if in_turn else ())})
+    surplus = [slot for slot in waiting if slot not in begun][: -spec.catch_up.limit]
+    missed = _missed_by_limit(_missed_by_outage(missed, found, spec), surplus)
     horizon = facts.now - timing.delay
     applied_schedule = following.applied.model_copy(update={"decided_until": found.last} if found.last else {})
     next_slot = timing.slots.next(max(following.anchor, horizon))
     return {
         "applied_schedule": applied_schedule,
         "missed": missed,
-        "catch_up": backlog.catch_up(draft, waiting[-spec.catch_up.limit :]),
+        "catch_up": backlog.catch_up(draft, [slot for slot in waiting if slot not in surplus], begun),
         "backfill": backlog.backfill(draft, None if following.is_other else known.backfill, until=horizon),
         "next_run_time": next_slot + timing.delay if next_slot is not None else None,
         "next_period": timing.period_of(next_slot) if next_slot is not None else None,
     }
 
 
-def _rest(draft: Draft) -> Fields:
-    """Return those fields while no run starts by itself."""
-    progress = draft.facts.subject.status.backfill if draft.spec.backfill is not None else None
-    return {"catch_up": [], "backfill": progress, "next_run_time": None, "next_period": None}
-
-
-def _stalled(facts: Facts, fields: Fields) -> Decision:
-    """Return the decision while the schedule cannot be followed: Reports that are there go on."""
-    fields |= {"catch_up": [], "next_run_time": None, "next_period": None}
-    written = _write(facts, fields, facts.children)
-    return Decision(
-        status=written,
-        announcements=_announcements(facts.subject.status, written) if written is not None else (),
-    )
-
-
-def _write(facts: Facts, fields: Fields, children: Iterable[Child]) -> ScheduledReportStatus | None:
-    known = facts.subject.status
-    new = known.model_copy(update=fields | status.of_runs(known, list(children)))
-    return new if new != known else None
+def _begun(facts: Facts) -> set[datetime]:
+    """Return the slots that have some of their Reports: they get the others, whatever crashed in between."""
+    return {child.slot for child in facts.children if child.trigger is Trigger.SCHEDULED}
 
 
 def _missed_by_edit(facts: Facts, following: Following) -> Tally:
@@ -110,7 +102,8 @@ def _missed_by_edit(facts: Facts, following: Following) -> Tally:
     known = facts.subject.status
     if following.dropped is None:
         return known.missed
-    count = applied.missed_by_edit(following, facts.subject, facts.children) + len(known.catch_up)
+    begun = _begun(facts)
+    count = applied.missed_by_edit(following, facts.subject, begun) + len(set(known.catch_up) - begun)
     last = following.dropped[1]
     text = f"{_slots(count)} until {last:{_TIME}} had not been run when the schedule was edited or suspended."
     return tally.add(known.missed, count, SlotReason.EDITED, text, last)

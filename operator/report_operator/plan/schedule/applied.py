@@ -5,14 +5,12 @@ CronJob counts the times of the edited schedule since the last run and starts th
 timing is the same when it is back, and `catchUp` decides.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from report_operator.api.metadata import Trigger
 from report_operator.api.schedule import ScheduledReportSpec
 from report_operator.api.schedule_status import AppliedSchedule
-from report_operator.plan.schedule.child import Child
 from report_operator.plan.schedule.errors import ScheduleError
 from report_operator.plan.schedule.subject import Subject
 from report_operator.plan.schedule.timing import slots_of
@@ -50,18 +48,21 @@ def follow(subject: Subject, spec: ScheduledReportSpec, paused: bool, now: datet
     return Following(applied, anchor, dropped=dropped if paused else None)
 
 
-def missed_by_edit(following: Following, subject: Subject, children: Iterable[Child]) -> int:
-    """Return how many slots had not been started yet when the timing was edited or the schedule suspended."""
+def missed_by_edit(following: Following, subject: Subject, begun: Collection[datetime]) -> int:
+    """Return how many slots had not been started yet when the timing was edited or the schedule suspended.
+
+    `begun`: slots that have Reports.
+    """
     known = subject.status.applied_schedule
     if following.dropped is None or known is None:
         return 0
     after, until = following.dropped
     try:
-        due = slots_of(known).count(after, until)
+        slots = slots_of(known)
     except ScheduleError:
         return 0
-    made = {child.slot for child in children if child.trigger is Trigger.SCHEDULED and after < child.slot <= until}
-    return due - len(made)
+    made = [slot for slot in begun if after < slot <= until and slot in slots]
+    return slots.count(after, until) - len(made)
 
 
 def _applied(spec: ScheduledReportSpec, paused: bool, since: datetime) -> AppliedSchedule:

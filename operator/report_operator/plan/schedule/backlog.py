@@ -1,5 +1,6 @@
 """Slots that wait for their turn: those of an outage that run one by one, and those of a backfill."""
 
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -17,14 +18,18 @@ _LOOKED_AT = 5 * BACKFILL_SLOTS
 """Most slots that are looked at to find those whose period lies in the range."""
 
 
-def catch_up(draft: Draft, waiting: list[datetime]) -> list[datetime]:
-    """Start slots of an outage, earliest first, each when no run is left; return those that still wait."""
-    for place, slot in enumerate(waiting):
-        if not draft.is_made(Trigger.SCHEDULED, slot):
-            if draft.active():
-                return waiting[place:]
+def catch_up(draft: Draft, waiting: Iterable[datetime], begun: Collection[datetime]) -> list[datetime]:
+    """Start slots of an outage, earliest first, each when no run is left; return those that still wait.
+
+    `begun`: slots that have some of their Reports.
+    """
+    still: list[datetime] = []
+    for slot in waiting:
+        if slot in begun or not draft.active():
             draft.start(draft.runs(Trigger.SCHEDULED, slot), draft.timing.period_of(slot))
-    return []
+        else:
+            still.append(slot)
+    return still
 
 
 def backfill(draft: Draft, known: BackfillProgress | None, until: datetime) -> BackfillProgress | None:

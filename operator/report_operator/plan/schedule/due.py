@@ -44,7 +44,7 @@ def due(timing: Timing, spec: ScheduledReportSpec, anchor: datetime, now: dateti
     on_time = [slot for slot in known if horizon - slot <= ON_TIME]
     wanted = [*_caught_up(spec, known[: len(known) - len(on_time)], bool(on_time)), *on_time]
     in_time = {slot for slot in wanted if horizon - slot <= _deadline(spec)}
-    going_on = {slot for slot in begun if anchor < slot <= horizon}
+    going_on = {slot for slot in begun if anchor < slot <= horizon and slot in timing.slots}
     run = in_time | going_on
     last_missed = next((s for s in timing.slots.until(horizon) if s not in run), None) if total > len(run) else None
     return Due(

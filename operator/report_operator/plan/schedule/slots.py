@@ -31,6 +31,10 @@ class Slots:
     lines: tuple[CronLine, ...]
     zone: ZoneInfo
 
+    def __contains__(self, instant: datetime) -> bool:
+        """Return whether an instant is a slot."""
+        return next(self.until(instant), None) == instant
+
     def after(self, instant: datetime) -> Iterator[datetime]:
         """Yield the slots later than an instant, earliest first, without end."""
         for block in self._blocks(instant, _DAY):
