@@ -282,6 +282,7 @@ class TestOutage:
         assert world.status["missed"]["count"] == 2  # 10:00 gave way, 11:00 was beyond the limit at once
 
 
+@pytest.mark.requirement("N4")
 class TestJitter:
     SPEC = {**HOURLY, "jitter": "30m"}
 
@@ -469,6 +470,7 @@ class TestChildren:
         assert world.slots("emea") == ["05-05 09:00"]
 
 
+@pytest.mark.requirement("N3")
 class TestHistory:
     def test_keeps_the_last_of_each_variant(self) -> None:
         world = World.of("2026-05-04 08:00", **HOURLY, **TWO, history={"successful": 2, "failed": 1})
