@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pydantic import ValidationError
-
 from report_operator.api.conditions import Phase, Reason
 from report_operator.api.report import ObjectMeta, ReportSpec, ReportStatus
 from report_operator.plan import names
+from report_operator.plan.reading import read_spec, read_status
 
 _TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 _PHASES = frozenset(phase.value for phase in Phase)
@@ -31,13 +30,13 @@ class Subject:
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
         """Read a Report as it came from the API server."""
-        spec, problem = _read_spec(manifest.get("spec"))
+        spec, problem = read_spec(ReportSpec, manifest.get("spec"))
         raw_status = manifest.get("status") or {}
         return cls(
             metadata=ObjectMeta.model_validate(manifest["metadata"]),
             spec=spec,
             problem=problem,
-            status=_read_status(raw_status),
+            status=read_status(ReportStatus, raw_status),
             raw_phase=raw_status.get("phase", ""),
         )
 
@@ -80,21 +79,3 @@ class Subject:
         if not self.is_observed or self.status.reason is Reason.INVALID_SPEC:
             return False
         return self.status.phase in _TERMINAL or bool(self.raw_phase and self.raw_phase not in _PHASES)
-
-
-def _read_spec(raw: Any) -> tuple[ReportSpec | None, str]:
-    try:
-        return ReportSpec.model_validate(raw), ""
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-        more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        return None, f"spec{place} cannot be read by this version of the operator: {first['msg']}{more}"
-
-
-def _read_status(raw: Mapping[str, Any]) -> ReportStatus:
-    try:
-        return ReportStatus.model_validate(raw)
-    except ValidationError as error:
-        unreadable = {str(problem["loc"][0]) for problem in error.errors(include_url=False)}
-        return ReportStatus.model_validate({key: value for key, value in raw.items() if key not in unreadable})
