@@ -52,13 +52,6 @@ def helm() -> Path:
     return _go_install("helm", f"helm.sh/helm/v4/cmd/helm@{version}", stamp)
 
 
-def kubeconform() -> Path:
-    version = "v0.8.0"
-    return _go_install(
-        "kubeconform", f"github.com/yannh/kubeconform/cmd/kubeconform@{version}", f"-X main.version={version}"
-    )
-
-
 def pause() -> Path:
     """The program that holds a pod's namespaces open."""
     source = HERE / "images" / "pause" / "main.go"
@@ -80,7 +73,6 @@ def weed() -> Path:
 
 BY_NAME: dict[str, Callable[[], Path]] = {
     "helm": helm,
-    "kubeconform": kubeconform,
     "kubectl": kubectl,
     "kubernetes": kubernetes,
     "weed": weed,
