@@ -26,10 +26,9 @@ def test_every_chart_is_drawn_under_its_key() -> None:
         assert 'id="a-title">first<' in drawings.element("a")
 
 
-def test_no_chart_needs_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "_PROGRAM", "/nowhere")
-    with Drawings({}):
-        pass
+def test_no_chart_needs_no_process() -> None:
+    with Drawings({}) as drawings:
+        assert drawings._process is None
 
 
 def test_the_process_ends_when_nobody_waits_for_it() -> None:
