@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from report_operator.api.conditions import Phase, Reason
+from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.report import ReportStatus
-from report_operator.api.run import Outcome
+from report_operator.api.run import EXIT_USER_ERROR, Failure, Outcome
 from report_operator.plan.facts import (
     Announcement,
     Decision,
@@ -360,6 +360,16 @@ class TestTrouble:
         assert "spec.outputs[0].format" in (status.message or "")
         assert decision.requeue_after is None
         assert decide(facts(report(spec=spec, status=wire(decision)))) == Decision()
+
+    def test_a_run_that_found_its_spec_invalid_is_final_though_its_job_and_pods_go(self) -> None:
+        mine = job(SUBJECT, FAILED)
+        failure = Failure(reason=Reason.INVALID_SPEC, message="The value is no URL.", stage=Stage.FETCH)
+        message = Outcome(failure=failure).model_dump_json(by_alias=True)
+        failed = pod(mine, ended(EXIT_USER_ERROR, message), phase="Failed")
+        status = decide(facts(report(status=queued()), jobs=(mine,), pods=(failed,))).status
+        assert status is not None
+        assert status.reason is Reason.INVALID_SPEC
+        assert decide(facts(report(status=status.to_wire()))) == Decision()
 
     def test_an_upgrade_that_can_read_the_spec_runs_it(self) -> None:
         status = wire(decide(facts(report(spec={}))))

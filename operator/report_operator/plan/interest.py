@@ -43,8 +43,8 @@ def in_report(manifest: Mapping[str, Any], *, listed: bool) -> bool:
         return False
     if status.get("observedGeneration") != metadata["generation"]:
         return True
-    settled = status.get("phase") not in {Phase.QUEUED, Phase.RUNNING} and status.get("reason") != Reason.INVALID_SPEC
-    return listed and not settled
+    unread = status.get("reason") == Reason.INVALID_SPEC and "runID" not in status
+    return listed and (unread or status.get("phase") in {Phase.QUEUED, Phase.RUNNING})
 
 
 def in_job(manifest: Mapping[str, Any]) -> JobView | None:

@@ -74,8 +74,8 @@ class Subject:
         """Return whether this generation has its final status.
 
         A phase of a newer operator counts as final: after a downgrade its Reports are left alone until they are edited.
-        A spec that could not be read does not: after an upgrade it may be.
+        A spec that this operator could not read, so that there was no run, does not: after an upgrade it may be.
         """
-        if not self.is_observed or self.status.reason is Reason.INVALID_SPEC:
+        if not self.is_observed or (self.status.reason is Reason.INVALID_SPEC and self.status.run_id is None):
             return False
         return self.status.phase in _TERMINAL or bool(self.raw_phase and self.raw_phase not in _PHASES)
