@@ -251,6 +251,14 @@ class TestEdited:
         decision = decide(facts(report(generation=2, status=succeeded())))
         assert decision == Decision(actions=(StartRun(NEWER.job_name),))
 
+    def test_a_second_after_its_end_the_job_that_nobody_has_marked_yet_stays_with_its_logs(self) -> None:
+        ended_well = job(OLDER, ttl=3600)
+        starting = facts(report(generation=2, status=succeeded()), jobs=(ended_well,))
+        assert decide(starting) == Decision(actions=(StartRun(NEWER.job_name),))
+        started = decide(facts(report(generation=2, status=succeeded()), jobs=(ended_well, job(NEWER))))
+        again = facts(report(generation=2, status=wire(started)), jobs=(ended_well, job(NEWER)))
+        assert decide(again).actions == decide(again).cleanup == ()
+
     def test_the_new_run_starts_with_a_new_status_and_leaves_the_old_artifacts(self) -> None:
         decision = decide(facts(report(generation=2, status=succeeded()), jobs=(job(NEWER),)))
         status = decision.status

@@ -122,8 +122,12 @@ def _replace_run(facts: Facts) -> Decision:
 
 
 def _unfinished_others(facts: Facts) -> list[Job]:
+    """Return Jobs of other generations that may still work.
+
+    A sealed one does not: its run's end is on record, which can be a second before the Job controller marks the Job.
+    """
     mine = facts.subject.job_name
-    return [job for job in facts.jobs if job.metadata.name != mine and not job.is_finished]
+    return [job for job in facts.jobs if job.metadata.name != mine and not (job.is_finished or job.is_sealed)]
 
 
 def _tidy_all(facts: Facts) -> tuple[Action, ...]:
