@@ -36,6 +36,10 @@ def mount_failed(volume: str, cause: str, age: timedelta = timedelta()) -> Event
     return event("FailedMount", f'MountVolume.SetUp failed for volume "{volume}" : {cause}', age)
 
 
+def refused(said: str, aggregated: bool = False) -> Event:
+    return event("FailedCreate", ("(combined from similar events): " if aggregated else "") + f"Error creating: {said}")
+
+
 def fails(reason: str = "BackoffLimitExceeded", message: str = "") -> dict[str, Any]:
     return condition("Failed", reason, message)
 
@@ -249,8 +253,8 @@ WAITING = [
     Case(
         "a pod that admission refuses",
         Reason.POD_REFUSED,
-        ['pods "weekly-x" is forbidden: exceeded quota', DEADLINE],
-        events=(event("FailedCreate", 'Error creating: pods "weekly-x" is forbidden: exceeded quota'),),
+        ["refuses the run's pod: exceeded quota: pods=3.", DEADLINE],
+        events=(refused(f'pods "{JOB.metadata.name}-7xk2p" is forbidden: exceeded quota: pods=3'),),
         phase=Phase.QUEUED,
     ),
 ]
@@ -337,6 +341,14 @@ ENDED = [
         job=job(SUBJECT, fails(message="reached the limit")),
     ),
     Case(
+        "a pod that vanished from a known stage",
+        Reason.POD_LOST,
+        ["gone and left no word"],
+        job=job(SUBJECT, fails()),
+        status={"observedGeneration": 1, "phase": "Running", "reason": "Running", "stage": "publish"},
+        stage=Stage.PUBLISH,
+    ),
+    Case(
         "a pod that failed before a container ran",
         Reason.POD_LOST,
         ["UnexpectedAdmissionError", "not enough memory"],
@@ -355,6 +367,28 @@ ENDED = [
         ["It was in stage render."],
         job=job(SUBJECT, fails("DeadlineExceeded")),
         status={"observedGeneration": 1, "phase": "Running", "reason": "Running", "stage": "render"},
+        stage=Stage.RENDER,
+    ),
+    Case(
+        "too slow in a known stage of another generation",
+        Reason.DEADLINE_EXCEEDED,
+        ["Allow more time"],
+        job=job(SUBJECT, fails("DeadlineExceeded")),
+        status={"observedGeneration": 0, "phase": "Running", "reason": "Running", "stage": "render"},
+    ),
+    Case(
+        "too slow between two attempts",
+        Reason.DEADLINE_EXCEEDED,
+        ["It was held up by Retrying: Attempt 1 of 3 failed."],
+        job=job(SUBJECT, fails("DeadlineExceeded")),
+        status={
+            "observedGeneration": 1,
+            "phase": "Running",
+            "reason": "Retrying",
+            "message": "Attempt 1 of 3 failed.",
+            "stage": "fetch",
+        },
+        stage=Stage.FETCH,
     ),
     Case(
         "waited until the deadline",
@@ -397,6 +431,25 @@ def test_a_failed_run_leaves_nothing_behind(case: Case) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        'pods "{}" is forbidden: violates PodSecurity "restricted:latest": hostPath volumes',
+        'admission webhook "policy.example" denied the request: pod {} has no owner',
+        'Internal error occurred: failed calling webhook "policy.example": no endpoints available',
+    ],
+)
+def test_every_refusal_for_the_same_cause_has_the_same_message(said: str) -> None:
+    """Each retry of the Job controller has a pod name of its own, and Events that are alike are put together."""
+    pod_names = [f"{JOB.metadata.name}-{random}" for random in ("7xk2p", "b9vzq")]
+    events = [refused(said.format(name), aggregated) for name in pod_names for aggregated in (False, True)]
+    messages = {
+        status.message for each in events if (status := decide(facts(report(), jobs=(JOB,), events=(each,))).status)
+    }
+    assert len(messages) == 1
+    assert not any(name in str(messages) for name in pod_names)
+
+
 def test_pods_of_others_do_not_count() -> None:
     strange = pod(JOB, ended(), ended(), ended(0, "{}"))
     foreign = strange.model_copy(update={"metadata": strange.metadata.model_copy(update={"owner_references": []})})
@@ -406,8 +459,7 @@ def test_pods_of_others_do_not_count() -> None:
 
 
 def test_an_endless_message_is_cut() -> None:
-    refused = event("FailedCreate", "x" * 5000)
-    status = decide(facts(report(), jobs=(JOB,), events=(refused,))).status
+    status = decide(facts(report(), jobs=(JOB,), events=(refused("x" * 5000),))).status
     assert status is not None
     assert len(status.message or "") == 2048
     assert all(len(c.message) <= 2048 for c in status.conditions)

@@ -24,6 +24,8 @@ _START_PROBLEMS = frozenset({"CreateContainerConfigError", "CreateContainerError
 _MOUNT_FAILED = re.compile(r'MountVolume\.SetUp failed for volume "(?P<volume>[^"]+)" : (?P<cause>.+)', re.DOTALL)
 _OBJECT_MISSING = re.compile(r'(?:secret|configmap) "[^"]+" not found')
 _KEY_MISSING = re.compile(r"references non-existent (?:secret|config) key: (?P<key>\S+)")
+_AGGREGATED = "(combined from similar events): "
+"""k8s.io/client-go tools/record/events_cache.go puts it before the message of Events that are alike."""
 _GOES_ON = "The run goes on by itself"
 
 
@@ -41,25 +43,21 @@ def goes_on(deadline: str) -> str:
     return f"{_GOES_ON} once this is mended, until {deadline}."
 
 
-def without_outlook(message: str) -> str:
-    """Return a waiting run's message without that sentence."""
-    return message.partition(f" {_GOES_ON}")[0]
-
-
-def of_ended_job(job: Job, pods: Sequence[Pod], timeout: str, held_up_by: str) -> Cause:
+def of_ended_job(job: Job, pods: Sequence[Pod], timeout: str, last_seen: Cause | None) -> Cause:
     """Return why a Job failed for good.
 
-    `pods` are the Job's, oldest first. `held_up_by` is what the run was last seen waiting for, or empty.
+    `pods` are the Job's, oldest first. `last_seen` is where the run was when it was last seen: the Job controller ends
+    the pods of a Job that took too long, so that none can tell any more.
     """
-    condition = job.failure
+    condition, stage = job.failure, last_seen.stage if last_seen is not None else None
     if condition is not None and condition.reason == "DeadlineExceeded":
         ended = f"The run was ended after spec.run.timeout ({timeout})."
-        return Cause(Reason.DEADLINE_EXCEEDED, f"{ended} {held_up_by or 'Allow more time, or make it do less.'}")
+        return Cause(Reason.DEADLINE_EXCEEDED, f"{ended} {_held_up_by(last_seen)}", stage)
     failed = [pod for pod in pods if pod.is_failed]
     if failed:
         return of_failed_pod(failed[-1])
     said = f" ({condition.reason}: {condition.message})" if condition is not None else ""
-    return Cause(Reason.POD_LOST, f"The run's pod is gone and left no word of what happened{said}.")
+    return Cause(Reason.POD_LOST, f"The run's pod is gone and left no word of what happened{said}.", stage)
 
 
 def of_failed_pod(pod: Pod) -> Cause:
@@ -100,12 +98,17 @@ def of_waiting_pod(pod: Pod, events: Sequence[Event], deadline: str) -> Cause | 
     return None
 
 
-def of_missing_pod(events: Sequence[Event], deadline: str) -> Cause | None:
-    """Return why a Job has no pod, from the Job's Events; None when it is merely on its way."""
+def of_missing_pod(job: Job, events: Sequence[Event], deadline: str) -> Cause | None:
+    """Return why a Job has no pod, from the Job's Events; None when it is merely on its way.
+
+    Each retry of the Job controller has a pod name of its own; the same cause has the same message all the same.
+    """
     refused = [event for event in events if event.reason == "FailedCreate"]
     if not refused:
         return None
-    said = max(refused, key=lambda event: event.time).message.removeprefix("Error creating: ")
+    said = max(refused, key=lambda event: event.time).message
+    said = said.removeprefix(_AGGREGATED).removeprefix("Error creating: ")
+    said = _without_pod_name(said, job.metadata.name)
     return Cause(Reason.POD_REFUSED, f"The API server refuses the run's pod: {said}. {goes_on(deadline)}")
 
 
@@ -115,6 +118,21 @@ def outcome_of(terminated: Terminated) -> Outcome | None:
         return Outcome.model_validate_json(terminated.message)
     except ValidationError:
         return None
+
+
+def _held_up_by(last_seen: Cause | None) -> str:
+    """Return what a run that took too long did, as a sentence, or else what to do about it."""
+    if last_seen is not None and last_seen.reason not in (Reason.QUEUED, Reason.RUNNING):
+        return f"It was held up by {last_seen.reason}: {last_seen.message.partition(f' {_GOES_ON}')[0]}"
+    if last_seen is not None and last_seen.stage is not None:
+        return f"It was in stage {last_seen.stage}."
+    return "Allow more time, or make it do less."
+
+
+def _without_pod_name(said: str, job_name: str) -> str:
+    """Return an API server's words with the Job's name for that of a pod (k8s.io/apiserver storage/names)."""
+    generated = rf"\b{re.escape(job_name)}-[bcdfghjklmnpqrstvwxz2456789]{{5}}\b"
+    return re.sub(generated, job_name, said).removeprefix(f'pods "{job_name}" is forbidden: ')
 
 
 def _of_exit(pod: Pod, stage: Stage, terminated: Terminated) -> Cause:

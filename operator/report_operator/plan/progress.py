@@ -59,10 +59,11 @@ def is_stuck(job: Job, pods: Sequence[Pod], now: datetime) -> bool:
     return pod.is_scheduled and not pod.has_started and now - pod.metadata.creation_timestamp > STUCK_AFTER
 
 
-def of_run(job: Job, pods: Sequence[Pod], events: Sequence[Event], run: Run, held_up_by: str) -> Progress:
+def of_run(job: Job, pods: Sequence[Pod], events: Sequence[Event], run: Run, last_seen: Cause | None) -> Progress:
     """Return how far a run is.
 
-    `pods` are the Job's, oldest first. `run` is the spec's; `held_up_by` what the run was last seen waiting for.
+    `pods` are the Job's, oldest first. `run` is the spec's; `last_seen` where the run was when it was last seen, or
+    what it waited for.
     """
     counted = [pod for pod in pods if pod.is_failed and not pod.is_disrupted]
     failures = max(job.status.failed, len(counted))
@@ -72,7 +73,7 @@ def of_run(job: Job, pods: Sequence[Pod], events: Sequence[Event], run: Run, hel
         return EndedWell(outcome, min(failures + 1, run.retries + 1))
     if job.failure is not None:
         attempts = min(max(failures, 1), run.retries + 1)
-        cause = failure.of_ended_job(job, counted or pods, run.timeout, held_up_by)
+        cause = failure.of_ended_job(job, counted or pods, run.timeout, last_seen)
         after = f" (after {attempts} attempts)" if attempts > 1 else ""
         return Failed(Cause(cause.reason, cause.message + after, cause.stage), attempts)
     return _going(job, pods, events, failures, run)
@@ -89,7 +90,7 @@ def _going(job: Job, pods: Sequence[Pod], events: Sequence[Event], failures: int
     if pods:
         return _between_attempts(job, pods[-1], failures, most)
     made = Cause(Reason.QUEUED, f"Job {job.metadata.name} is made; its pod has not started.")
-    return Going(Phase.QUEUED, failure.of_missing_pod(events, deadline) or made, attempt)
+    return Going(Phase.QUEUED, failure.of_missing_pod(job, events, deadline) or made, attempt)
 
 
 def _published(pods: Sequence[Pod]) -> Terminated | None:

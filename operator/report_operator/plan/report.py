@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from report_operator.api.conditions import Phase, Reason
 from report_operator.api.report import ReportSpec, ReportStatus
-from report_operator.plan import artifacts, failure, progress, status
+from report_operator.plan import artifacts, progress, status
 from report_operator.plan.facts import (
     Action,
     Announcement,
@@ -80,7 +80,7 @@ def _with_job(facts: Facts, spec: ReportSpec, job: Job) -> Decision:
     if job.metadata.deletion_timestamp is not None and not job.is_finished:
         return Decision(requeue_after=DELETED_RETRY)
     pods = [pod for pod in facts.pods if pod.metadata.is_owned_by(job.metadata.uid)]
-    found = progress.of_run(job, pods, facts.events, spec.run, _held_up_by(facts))
+    found = progress.of_run(job, pods, facts.events, spec.run, _last_seen(facts))
     if isinstance(found, Going):
         written = _write(facts, status.of_going(facts, job, found.phase, found.cause, found.attempt))
         return replace(written, cleanup=_tidy_others(facts), requeue_after=_look_again(facts, job, found.phase))
@@ -206,14 +206,12 @@ def _write(facts: Facts, new: ReportStatus) -> Decision:
     )
 
 
-def _held_up_by(facts: Facts) -> str:
-    """Return where the run was when it was last seen, or what it waited for, as a sentence; empty when neither."""
+def _last_seen(facts: Facts) -> Cause | None:
+    """Return where this generation's run was when it was last seen, or what it waited for."""
     before = facts.subject.status
-    if not facts.subject.is_observed or before.reason in (None, Reason.QUEUED):
-        return ""
-    if before.reason is Reason.RUNNING:
-        return f"It was in stage {before.stage}."
-    return f"It was held up by {before.reason}: {failure.without_outlook(before.message or '')}"
+    if not facts.subject.is_observed or before.reason is None:
+        return None
+    return Cause(before.reason, before.message or "", before.stage)
 
 
 def _look_again(facts: Facts, job: Job, phase: Phase) -> timedelta:
