@@ -23,6 +23,10 @@ UID = "0b5e6f0e-7a3c-4d0b-9f43-1f2f6a5c7d10"
 TEMPLATE: Json = {
     "spec": {"outputs": [{"format": "pdf"}], "template": {"name": "standard", "params": {"a": 1, "b": 2}}}
 }
+DAILY: Json = {"schedule": ["0 9 * * *"]}
+HOURLY: Json = {"schedule": ["0 * * * *"]}
+MINUTELY: Json = {"schedule": ["* * * * *"]}
+TWO: Json = {"variants": [{"name": "emea", "params": {"b": 3, "c": 4}}, {"name": "apac"}]}
 _REPORT = jsonschema.Draft202012Validator(schema_of(REPORT))
 _STATUS = jsonschema.Draft202012Validator(schema_of(SCHEDULED_REPORT)["properties"]["status"])
 
@@ -170,6 +174,12 @@ class World:
             budget.spend()
             del self.reports[name]
         self.told += [event.reason for event in decision.announcements]
+
+
+def condition(world: World, kind: str) -> tuple[str, str] | None:
+    """Return status and reason of a condition; None when it is not there."""
+    found = [c for c in world.status["conditions"] if c["type"] == kind]
+    return (found[0]["status"], found[0]["reason"]) if found else None
 
 
 @dataclass

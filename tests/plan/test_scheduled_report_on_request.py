@@ -1,0 +1,163 @@
+"""Runs that somebody asks for: one by hand, or those of a time that has passed."""
+
+import pytest
+
+from tests.support.schedules import DAILY, MINUTELY, World, condition
+
+
+class TestRunNow:
+    @pytest.mark.requirement("E4", "D1")
+    def test_runs_once_for_each_new_value(self) -> None:
+        world = World.of("2026-05-04 08:00")
+        world.operate()
+        assert condition(world, "Ready") == ("True", "OnDemand")
+        for value in ("one", "one", "two"):
+            world.annotate(run_now=value)
+            world.operate()
+            world.operate()
+        assert world.slots(trigger="manual") == ["05-04 08:00"] * 2
+        assert world.status["lastHandledRunNow"] == "two"
+        assert all(name.startswith("weekly-manual-") for name in world.made)
+        assert all("period" not in report["spec"] for report in world.reports.values())
+
+    @pytest.mark.requirement("N6")
+    @pytest.mark.parametrize(
+        ("written", "start", "end"),
+        [
+            ("2026-04-01T00:00:00Z/2026-04-08T12:00:00+02:00", "2026-04-01T00:00:00Z", "2026-04-08T10:00:00Z"),
+            ("2026-04-01/2026-04-08", "2026-03-31T22:00:00Z", "2026-04-07T22:00:00Z"),
+        ],
+    )
+    def test_for_a_past_period(self, written: str, start: str, end: str) -> None:
+        world = World.of("2026-05-04 08:00", timeZone="Europe/Berlin")
+        world.annotate(run_now="1", run_period=written)
+        [report] = world.operate().creations
+        assert report["spec"]["period"] == {"start": start, "end": end}
+        assert report["metadata"]["annotations"]["report-operator.io/run-now"] == "1"
+
+    @pytest.mark.parametrize(
+        "written", ["2026-04-01", "2026-04-08/2026-04-01", "a/b", "2026-04-01T00:00:00/2026-05-01"]
+    )
+    def test_a_period_that_cannot_be_read_runs_nothing_and_says_so(self, written: str) -> None:
+        world = World.of("2026-05-04 08:00")
+        world.annotate(run_now="1", run_period=written)
+        world.operate()
+        assert world.reports == {}
+        assert world.status["lastHandledRunNow"] == "1"
+        assert world.status["skipped"]["reason"] == "InvalidRunPeriod"
+        assert f"report-operator.io/run-period: {written} is not a period: " in world.status["skipped"]["message"]
+
+    def test_is_about_what_a_slot_at_that_moment_would_be_about(self) -> None:
+        world = World.of("2026-05-04 08:00", frequency={"every": "weekly"})
+        world.annotate(run_now="1")
+        [report] = world.operate(to="2026-05-07 15:30").creations
+        assert report["spec"]["period"] == {"start": "2026-04-30T00:00:00Z", "end": "2026-05-07T00:00:00Z"}
+
+    def test_runs_while_suspended_and_beside_another_run(self) -> None:
+        world = World.of("2026-05-04 08:00", **DAILY, concurrencyPolicy="Forbid")
+        world.run("2026-05-04 09:00", succeed=False)
+        world.edit(suspend=True)
+        world.annotate(run_now="1")
+        world.operate()
+        assert world.slots(trigger="manual") == ["05-04 09:00"]
+        assert len(world.active()) == 2
+
+    def test_of_a_schedule_that_cannot_be_followed_waits_for_the_edit(self) -> None:
+        world = World.of("2026-05-04 08:00", schedule=["0 0 31 2 *"])
+        world.annotate(run_now="1")
+        world.operate()
+        assert world.reports == {}
+        world.edit(schedule=["0 0 28 2 *"])
+        world.operate()
+        assert len(world.reports) == 1
+
+    def test_flux_asks_to_look_again_and_gets_an_echo_only(self) -> None:
+        world = World.of("2026-05-04 08:00", **DAILY)
+        world.manifest["metadata"]["annotations"] = {"reconcile.fluxcd.io/requestedAt": "2026-05-04T08:00:00.123Z"}
+        world.operate()
+        assert world.reports == {}
+        assert world.status["lastHandledReconcileAt"] == "2026-05-04T08:00:00.123Z"
+
+
+class TestBackfill:
+    APRIL = {"from": "2026-04-01T00:00:00Z", "to": "2026-04-11T00:00:00Z"}
+
+    @pytest.mark.requirement("N6")
+    def test_makes_the_reports_whose_period_lies_in_the_range_oldest_first_a_few_at_a_time(self) -> None:
+        world = World.of("2026-05-04 08:00", frequency={"every": "daily"}, backfill=self.APRIL)
+        world.operate()
+        assert world.slots() == ["04-02 00:00", "04-03 00:00", "04-04 00:00", "04-05 00:00", "04-06 00:00"]
+        assert world.status["backfill"]["slots"] == 10
+        assert world.status["backfill"]["decided"] == 5
+        world.end(world.made[0])
+        world.operate()
+        assert world.made[-1].startswith("weekly-20260407-")
+        world.run("2026-05-04 08:30")
+        for _ in range(5):
+            world.end_all()
+            world.operate()
+        assert world.slots(trigger="backfill") == [f"04-{day:02} 00:00" for day in range(2, 12)]
+        first, *_, last = (report["spec"]["period"] for report in world.reports.values())
+        assert (first["start"], last["end"]) == (self.APRIL["from"], self.APRIL["to"])
+        assert world.status["backfill"]["decided"] == 10
+        assert "nextSlot" not in world.status["backfill"]
+        assert [time for time in ("lastRun", "lastScheduleTime", "lastSuccessfulTime") if time in world.status] == []
+
+    def test_a_slot_that_has_a_report_gets_no_second_one(self) -> None:
+        world = World.of("2026-04-05 08:00", frequency={"every": "daily"})
+        world.run("2026-04-08 08:00")
+        world.edit(backfill=self.APRIL)
+        for _ in range(5):
+            world.operate()
+            world.end_all()
+        world.operate()
+        assert len(set(world.made)) == len(world.made)
+        assert world.slots(trigger="scheduled") == ["04-06 00:00", "04-07 00:00", "04-08 00:00"]
+        assert world.slots(trigger="backfill") == ["04-02 00:00", "04-03 00:00", "04-04 00:00", "04-05 00:00"]
+        world.run("2026-04-12 08:00")
+        assert world.slots(trigger="scheduled")[-1] == "04-12 00:00"  # slots to come are the schedule's
+
+    def test_gives_way_to_the_schedule_and_is_no_reason_to_skip(self) -> None:
+        spec = {"concurrencyPolicy": "Forbid", "backfill": self.APRIL}
+        world = World.of("2026-05-04 08:00", frequency={"every": "daily"}, **spec)
+        world.operate()
+        assert world.slots() == ["04-02 00:00"]
+        world.run("2026-05-05 00:00", succeed=False)
+        assert world.slots() == ["04-02 00:00", "05-05 00:00"]
+        assert world.status["skipped"]["count"] == 0
+        world.end(world.made[0])
+        world.operate()
+        assert len(world.made) == 2  # the run of the schedule has not ended
+        world.end_all()
+        world.operate()
+        assert world.slots() == ["04-02 00:00", "04-03 00:00", "05-05 00:00"]
+
+    def test_of_too_many_slots_does_nothing_and_says_so(self) -> None:
+        world = World.of("2026-05-04 08:00", **MINUTELY, backfill=self.APRIL)
+        world.operate()
+        assert world.reports == {}
+        assert "The range has more than 1000 slots: write a shorter one" in world.status["backfill"]["message"]
+
+    def test_rests_while_suspended_and_goes_with_the_spec(self) -> None:
+        world = World.of("2026-05-04 08:00", frequency={"every": "daily"}, backfill=self.APRIL)
+        world.operate()
+        world.edit(suspend=True)
+        world.end_all()
+        world.operate()
+        assert len(world.made) == 5
+        world.edit(suspend=False)
+        world.operate()
+        assert len(world.made) == 10
+        world.edit(backfill=None)
+        world.operate()
+        assert "backfill" not in world.status
+
+    def test_is_not_deleted_by_the_history(self) -> None:
+        history = {"successful": 1, "failed": 0, "keepLast": 0}
+        world = World.of("2026-05-04 08:00", frequency={"every": "daily"}, backfill=self.APRIL, history=history)
+        for _ in range(4):
+            world.operate()
+            world.end_all()
+        world.run("2026-05-06 08:00")
+        assert len(world.slots(trigger="backfill")) == 10
+        assert world.slots(trigger="scheduled") == ["05-06 00:00"]
