@@ -66,6 +66,25 @@ def running(folder: Path) -> Iterator[ApiServer]:
         yield server
 
 
+def install_crds(client: httpx.Client) -> None:
+    """Make our CRDs and wait until they are served. Raises ValueError when one is refused."""
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        crd = yaml.safe_load(path.read_text())
+        answer = client.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", json=crd)
+        if answer.is_error:
+            raise ValueError(f"{path.name}: {answer.json()['message']}")
+        _wait_served(client, f"/apis/{crd['spec']['group']}/v1alpha1/{crd['spec']['names']['plural']}")
+
+
+def _wait_served(client: httpx.Client, path: str) -> None:
+    until = time.monotonic() + _START_LIMIT_SECONDS
+    while time.monotonic() < until:
+        if client.get(path).status_code == httpx.codes.OK:
+            return
+        time.sleep(0.05)
+    raise TimeoutError(f"{path} is not served")
+
+
 def _etcd_command(folder: Path, port: int, peer: int) -> list[str]:
     url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer}"
     return [
