@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from report_operator.api.report import Resources
+from report_operator.api.job import Resources
 from report_operator.plan import job
 from report_operator.plan.subject import Subject
 from tests.support import objects

@@ -116,6 +116,11 @@ RULES = (
             "spec.template.spec: Invalid value: leave period out",
         ),
     ),
+    rule(
+        "leave cancel out: set it on the Report whose run is to end, or spec.suspend to start no more",
+        (("spec.template.spec.cancel", False),),
+        Refused("spec.template.spec.cancel", True, "spec.template.spec: Invalid value: leave cancel out"),
+    ),
 )
 CASES = CrdCases(
     SCHEDULED_REPORT,

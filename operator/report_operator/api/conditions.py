@@ -14,6 +14,7 @@ class Phase(StrEnum):
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
+    CANCELLED = "Cancelled"
 
 
 class Stage(StrEnum):
@@ -47,6 +48,10 @@ class Reason(StrEnum):
     """The stage in `status.stage` runs."""
     RETRYING = "Retrying"
     """An attempt failed for a passing cause; the message names it and the next attempt."""
+    RUN_LIMIT_REACHED = "RunLimitReached"
+    """As many runs as the platform team allows have not ended; `status.queue` tells when it is this one's turn."""
+    CANCELLING = "Cancelling"
+    """The run is being ended because of `spec.cancel`."""
     REPLACING = "Replacing"
     """The spec was edited during a run; that run is being ended before the new one starts."""
     UNSCHEDULABLE = "Unschedulable"
@@ -59,6 +64,9 @@ class Reason(StrEnum):
     """All artifacts are in the store."""
     INLINE_TOO_LARGE = "InlineTooLarge"
     """The document is larger than 16 KiB; use its link."""
+
+    CANCELLED = "Cancelled"
+    """The run was ended, or did not begin, because of `spec.cancel`; set it to false to run again."""
 
     # Needs the author of the Report
     INVALID_SPEC = "InvalidSpec"

@@ -1,9 +1,8 @@
 """The Report resource: what a user writes and what the operator answers."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.fields import (
@@ -15,27 +14,17 @@ from report_operator.api.fields import (
     FreeJson,
     Line,
     Model,
-    ObjectName,
     Rule,
-    SchemaExtra,
     Time,
     between,
     exactly_one,
     list_map,
     rules,
 )
+from report_operator.api.job import Run
 from report_operator.api.outputs import Output, OutputFormat
 from report_operator.api.sections import Section
 from report_operator.api.sources import KeySelector, Source, Table
-
-_LabelValue = Annotated[str, Field(max_length=63)]
-_Quantity = Annotated[
-    str,
-    BeforeValidator(str),
-    Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"),
-    SchemaExtra({"type": None, "x-kubernetes-int-or-string": True}),
-]
-_DateTime = Annotated[datetime, SchemaExtra({"format": "date-time"})]
 
 _NAMES = "(self.sources.map(s, s.name) + self.tables.map(t, t.name))"
 _FILE = "{0}.format + '/' + (has({0}.name) ? {0}.name : has({0}.table) ? {0}.table : 'report')"
@@ -90,45 +79,6 @@ class Download(Model):
     """How long the links in `status.artifacts` work: 1m to 168h, the longest that S3 signs."""
 
 
-class Resources(Model):
-    """Compute resources of each of the run's containers."""
-
-    requests: Annotated[dict[str, _Quantity], Field(max_length=8)] = {}
-    """Requested quantities by resource name."""
-    limits: Annotated[dict[str, _Quantity], Field(max_length=8)] = {}
-    """Limits by resource name."""
-
-
-class Toleration(Model):
-    """As in a PodSpec."""
-
-    key: Annotated[str, Field(max_length=317)] | None = None
-    """Taint key; all when not set (operator Exists)."""
-    operator: Literal["Exists", "Equal"] = "Equal"
-    """How value is compared."""
-    value: _LabelValue | None = None
-    """Taint value."""
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """Taint effect; all when not set."""
-
-
-class Run(Model):
-    """How the run's Job is made."""
-
-    timeout: Annotated[Duration, between("1m", "24h")] = "30m"
-    """The run is ended and failed after this time, attempts and waits included: 1m to 24h."""
-    retries: Annotated[int, Field(ge=0, le=10), INT32] = 2
-    """Attempts after the first, 0 to 10, for passing causes only (an unreachable source, a lost pod)."""
-    resources: Resources | None = None
-    """Resources of each container; the platform's default when not set."""
-    node_selector: Annotated[dict[str, _LabelValue], Field(max_length=20)] = {}
-    """Labels that the node must have."""
-    tolerations: Annotated[list[Toleration], Field(max_length=20), LIST_ATOMIC] = []
-    """Taints that the pod tolerates."""
-    service_account_name: ObjectName | None = None
-    """Service account of the pod, for image pull secrets and policies. Its token is never mounted."""
-
-
 class ReportSpec(Model):
     """What data, which period, what it looks like, which files."""
 
@@ -180,6 +130,9 @@ class ReportSpec(Model):
     """The signed links."""
     run: Run = Run()
     """How the run's Job is made."""
+    cancel: bool = False
+    """End the run of this Report, or the wait for it: nothing is kept of it. A Report that has succeeded or failed is
+    left as it is. Set it back to false to run again."""
 
 
 class Artifact(Model):
@@ -224,13 +177,25 @@ class Condition(Model):
     """The generation that the condition is about."""
 
 
+class QueuePlace(Model):
+    """Where a run stands that waits because as many run as may."""
+
+    position: Annotated[int, Field(ge=1), INT32]
+    """How many runs start before it, and it: 1 is the next. Looked at anew about every half minute, further back less
+    often, at least every five minutes."""
+    since: Time
+    """When it began to wait."""
+    estimated_wait_seconds: Annotated[int, Field(ge=0), INT64] | None = None
+    """How long it will wait by the measured durations of the runs that are under way; not set while none is known."""
+
+
 class ReportStatus(Model):
     """What became of it. Times are UTC."""
 
     observed_generation: Annotated[int, INT64] = -1
     """The generation that this status is about; -1 before the operator has seen the object."""
     phase: Phase | None = None
-    """Queued, Running, Succeeded or Failed."""
+    """Queued, Running, Succeeded, Failed or Cancelled."""
     stage: Stage | None = None
     """While running: fetch, render or publish."""
     reason: Reason | None = None
@@ -245,6 +210,8 @@ class ReportStatus(Model):
     """Number of the current or last attempt, from 1."""
     period: Period | None = None
     """The period that was used."""
+    queue: QueuePlace | None = None
+    """Only while it waits for its turn."""
     start_time: Time | None = None
     """When the run was started."""
     completion_time: Time | None = None
@@ -268,6 +235,7 @@ class ObjectMeta(Model):
     name: str
     namespace: str = "default"
     uid: str = ""
+    labels: dict[str, str] = {}
     generation: int = 0
     resource_version: str = ""
     creation_timestamp: Time | None = None

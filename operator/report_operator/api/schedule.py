@@ -129,11 +129,15 @@ class ReportTemplate(Model):
     spec: Annotated[
         ReportSpec,
         Rule(
+            rule="!has(self.cancel) || !self.cancel",
+            message="leave cancel out: set it on the Report whose run is to end, or spec.suspend to start no more",
+        ),
+        Rule(
             rule="!has(self.period)",
             message="leave period out: each run has its own, see spec.window",
         ),
     ]
-    """Their spec, without a period."""
+    """Their spec, without a period and not cancelled."""
 
 
 class Variant(Model):

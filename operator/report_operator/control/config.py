@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
 
 from report_operator.api.fields import Duration, parse_duration
-from report_operator.api.report import Resources
+from report_operator.api.job import Resources
 from report_operator.plan.job import RunDefaults
 from report_operator.store.s3 import S3Settings
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from report_operator.api.conditions import Stage
 from report_operator.api.fields import parse_duration
-from report_operator.api.report import ReportSpec, Resources
+from report_operator.api.job import Resources
+from report_operator.api.report import ReportSpec
 from report_operator.api.run import (
     CONFIG_MAPS_DIR,
     DATA_DIR,

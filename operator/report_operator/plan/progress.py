@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.fields import parse_duration
-from report_operator.api.report import Run
+from report_operator.api.job import Run
 from report_operator.api.run import Outcome
 from report_operator.plan import failure
 from report_operator.plan.failure import Cause
