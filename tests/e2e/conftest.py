@@ -1,6 +1,7 @@
 """A real cluster with the chart installed, PostgreSQL with the flights, and a web server: made once for all tests.
 
-`pytest --keep-cluster` leaves the cluster running and uses it again next time.
+`pytest --keep-cluster` leaves the cluster running and uses it again next time; `--cluster-name` gives it another name
+than that of the checkout.
 """
 
 from base64 import b64decode
@@ -17,9 +18,10 @@ from tests.e2e.failures import FAST, QUOTAS, SLOW, http, inputs, spec
 from tests.e2e.reports import TEAM, Team, report
 from tests.support import flights
 from tests.support.apiserver import ROOT
-from tests.support.cluster import KIND, OPERATOR_NAMESPACE, STORE_PORT, Cluster, image, program
+from tests.support.cluster import KIND, OPERATOR_NAMESPACE, STORE_PORT, Cluster, checkout_name, image, program
 
-NAME = "report-operator-e2e"
+UNNAMED = "pytest-kind"
+"""What pytest-kind calls a cluster unless `--cluster-name` is given."""
 IMAGES = ("report-operator", "seaweedfs", "postgres")
 SCRATCH = "64Mi"
 """Small, so that a test can fill it; the flights need 45 MiB."""
@@ -28,13 +30,14 @@ SCRATCH = "64Mi"
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """An empty cluster."""
-    keep = request.config.getoption("keep_cluster")
-    kind = KindCluster(NAME, kind_path=KIND, kubectl_path=Path(program("kubectl")))
+    keep, asked = request.config.getoption("keep_cluster"), request.config.getoption("cluster_name")
+    name = checkout_name("report-operator-e2e") if asked == UNNAMED else asked
+    kind = KindCluster(name, kind_path=KIND, kubectl_path=Path(program("kubectl")))
     if not keep:
         kind.delete()  # what a killed session has left
     kind.create()
     try:
-        yield Cluster(NAME, kind.kubeconfig_path.resolve())
+        yield Cluster(name, kind.kubeconfig_path.resolve())
     finally:
         if not keep:
             kind.delete()

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 from pytest_kind.cluster import KindCluster
 
+from tests.support.cluster import checkout_name
+
 pytestmark = pytest.mark.cluster
 
 HERE = Path(__file__).resolve().parent
 KIND = HERE / "kind"
-FIRST, SECOND = "selftest-one", "selftest-two"
+FIRST, SECOND = checkout_name("selftest-one"), checkout_name("selftest-two")
 IMAGE = "localhost/postgres:dev"
 NODE_PORT = 30432
 

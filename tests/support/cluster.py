@@ -1,6 +1,7 @@
 """A real cluster with the chart in it: what the end-to-end tests and the demo share."""
 
 import functools
+import hashlib
 import json
 import subprocess
 import time
@@ -108,6 +109,14 @@ def condition(report: Object, kind: str) -> str | None:
     """Return the status of a condition; None when it is not there."""
     found = report.get("status", {}).get("conditions", [])
     return next((each["status"] for each in found if each["type"] == kind), None)
+
+
+def checkout_name(purpose: str) -> str:
+    """Return a cluster's name that no other checkout on this machine has, and this one every time.
+
+    So what a killed session has left is found by the next one of the same checkout, and by no other.
+    """
+    return f"{purpose}-{hashlib.sha256(bytes(ROOT)).hexdigest()[:8]}"
 
 
 @functools.cache
