@@ -94,7 +94,7 @@ def test_volumes_hold_the_named_keys_only(full: Json) -> None:
         "secretName": name,
         "items": [{"key": "request.json", "path": "request.json"}],
     }
-    assert volume(full, "links")["secret"]["items"] == [{"key": "links.json", "path": "links.json"}]
+    assert volume(full, "links")["secret"]["items"] == [{"key": "links.json.gz", "path": "links.json.gz"}]
     assert volume(full, "secret-0")["secret"] == {
         "secretName": "weather",
         "items": [{"key": "token", "path": "token"}],

@@ -181,7 +181,7 @@ def test_publish_tells_the_result_or_its_hash(
     workspace.rendered.write_text(rendered.model_dump_json(by_alias=True))
     uploads = {name: f"{web.url}/{name}?X-Amz-Signature=hidden" for name in ("report.json", RESULT_FILE)}
     links = Links(expires_at=datetime.now(UTC) + timedelta(hours=1), uploads=uploads)
-    workspace.links.write_text(json.dumps(links.to_wire()))
+    workspace.links.write_bytes(links.packed())
 
     code, outcome, log = run(Stage.PUBLISH, workspace)
     assert code == EXIT_OK

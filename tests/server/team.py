@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from report_operator.api.outputs import OutputFormat
-from report_operator.api.run import RESULT_FILE, Outcome, Result, StoredFile
+from report_operator.api.run import RESULT_FILE, Links, Outcome, Result, StoredFile
 from tests.support import objects
 from tests.support.cluster import eventually
 
@@ -146,7 +146,7 @@ class Team:
     def upload(self, job: Json, content: bytes = b"content", **fields: Any) -> Result:
         """Upload a file for each link in the run's Secret, as publish does; return the result."""
         secret = self.get("secrets", job["metadata"]["name"])["data"]
-        links: dict[str, str] = json.loads(base64.b64decode(secret["links.json"]))["uploads"]
+        links = Links.unpacked(base64.b64decode(secret["links.json.gz"])).uploads
         run_id = job["metadata"]["labels"]["report-operator.io/run-id"]
         files = [
             StoredFile(name=name, format=OutputFormat(name.rpartition(".")[2]), size=len(content), sha256="0" * 64)

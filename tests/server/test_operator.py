@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from report_operator.api.run import Outcome
+from report_operator.api.run import Links, Outcome
 from tests.server.process import Operator, kubeconfig, operator, service_account
 from tests.server.team import PATIENCE, Team
 from tests.support import objects, seaweedfs
@@ -112,7 +112,7 @@ class TestOneRun:
         assert secret["metadata"]["ownerReferences"] == job["metadata"]["ownerReferences"]
         request = json.loads(base64.b64decode(secret["data"]["request.json"]))
         assert request["runID"] == team.status("weekly")["runID"]
-        assert set(json.loads(base64.b64decode(secret["data"]["links.json"]))["uploads"]) == {
+        assert set(Links.unpacked(base64.b64decode(secret["data"]["links.json.gz"])).uploads) == {
             "report.pdf",
             "sales.csv",
             "result.json",

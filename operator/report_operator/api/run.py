@@ -6,12 +6,14 @@ done, write an `Outcome` to the container's termination message (at most 4 KiB, 
 pkg/kubelet/kuberuntime MaxContainerTerminationMessageLength).
 """
 
+import gzip
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field
 
 from report_operator.api.conditions import Reason, Stage
+from report_operator.api.deliveries import Delivery
 from report_operator.api.fields import FreeJson, Model, Time
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.report import ReportSpec
@@ -28,9 +30,9 @@ TERMINATION_MESSAGE_LIMIT = 4096
 """Bytes that the kubelet keeps of a container's termination message."""
 
 REQUEST_FILE = PurePosixPath("/run/report-operator/request/request.json")
-LINKS_FILE = PurePosixPath("/run/report-operator/links/links.json")
+LINKS_FILE = PurePosixPath("/run/report-operator/links/links.json.gz")
 SECRETS_DIR = PurePosixPath("/run/report-operator/secrets")
-"""`SECRETS_DIR/<name>/<key>`; mounted into fetch only."""
+"""`SECRETS_DIR/<name>/<key>`; those of sources into fetch, those of destinations into publish."""
 CONFIG_MAPS_DIR = PurePosixPath("/run/report-operator/configmaps")
 """`CONFIG_MAPS_DIR/<name>/<key>`; data into fetch, templates into render."""
 DATA_DIR = PurePosixPath("/work/data")
@@ -41,6 +43,8 @@ TERMINATION_LOG = PurePosixPath("/dev/termination-log")
 
 RESULT_FILE = "result.json"
 """Name of the result in the store, beside the artifacts."""
+LEDGER_FILE = "deliveries.json"
+"""Name of the ledger in the store, an artifact of every run with destinations."""
 
 
 class Request(Model):
@@ -52,6 +56,8 @@ class Request(Model):
     """Namespace of the Report."""
     name: str
     """Name of the Report."""
+    schedule: str | None = None
+    """Name of the ScheduledReport that made the Report."""
     created_at: Time
     """When the run was ordered: the document's date."""
     spec: ReportSpec
@@ -63,13 +69,45 @@ class Request(Model):
         return self.spec.title or self.name
 
 
+class EntryLinks(Model):
+    """Presigned links to the two objects of a delivery's entry in the ledger. See run/ledger.py."""
+
+    claim: str
+    """PUT of the intent; only while there is none (header `If-None-Match: *`)."""
+    claimed: str
+    """GET of the intent."""
+    release: str
+    """DELETE of the intent."""
+    record: str
+    """PUT of the record; only while there is none (header `If-None-Match: *`)."""
+    recorded: str
+    """GET of the record."""
+
+
 class Links(Model):
-    """Where publish puts the files."""
+    """What publish reaches the store with, and what it sends."""
 
     expires_at: Time
-    """When the links stop working."""
+    """When the links for the run stop working."""
     uploads: dict[str, str]
-    """Presigned PUT URL by file name: every output, and RESULT_FILE."""
+    """Presigned PUT URL by file name: every output, RESULT_FILE, and LEDGER_FILE where there are destinations."""
+    deliver_until: Time | None = None
+    """When deliveries have to end, so that the result is stored before the Job's deadline. Set with destinations."""
+    downloads: dict[str, str] = {}
+    """Presigned GET URL by file name, for recipients: every output, where there are destinations."""
+    downloads_expire_at: Time | None = None
+    """When those stop working."""
+    entries: dict[str, EntryLinks] = {}
+    """By `Entry.id`: every recipient of every destination."""
+
+    def packed(self) -> bytes:
+        """Return the content of LINKS_FILE: compressed, because the links of a thousand recipients are alike."""
+        return gzip.compress(self.model_dump_json(by_alias=True, exclude_none=True).encode(), mtime=0)
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> Self:
+        """Return the links in the content of LINKS_FILE."""
+        return cls.model_validate_json(gzip.decompress(content))
 
 
 class RenderedFile(Model):
@@ -114,6 +152,10 @@ class Result(Model):
     """The document of an inline output within INLINE_LIMIT."""
     inline_size: int | None = None
     """Bytes of the document of an inline output, within the limit or not."""
+    deliveries: list[Delivery] = []
+    """What became of the deliveries, by destination."""
+    ledger: StoredFile | None = None
+    """LEDGER_FILE, where there are destinations."""
 
 
 class Failure(Model):

@@ -1,9 +1,11 @@
 """The Secret of a run: what it has to do, and the links that it may upload with."""
 
+import base64
 from datetime import datetime, timedelta
 from typing import Any
 
 from report_operator.api.fields import parse_duration
+from report_operator.api.metadata import SCHEDULE_LABEL
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LINKS_FILE, REQUEST_FILE, RESULT_FILE, Links, Request
 from report_operator.plan import child
@@ -29,6 +31,7 @@ def manifest(subject: Subject, spec: ReportSpec, links: Links, now: datetime) ->
         run_id=subject.run_id,
         namespace=subject.metadata.namespace,
         name=subject.metadata.name,
+        schedule=subject.metadata.labels.get(SCHEDULE_LABEL),
         created_at=now,
         spec=spec,
     )
@@ -38,8 +41,6 @@ def manifest(subject: Subject, spec: ReportSpec, links: Links, now: datetime) ->
         "type": "report-operator.io/run",
         "metadata": child.metadata(subject),
         "immutable": True,
-        "stringData": {
-            REQUEST_FILE.name: request.model_dump_json(by_alias=True, exclude_none=True),
-            LINKS_FILE.name: links.model_dump_json(by_alias=True),
-        },
+        "stringData": {REQUEST_FILE.name: request.model_dump_json(by_alias=True, exclude_none=True)},
+        "data": {LINKS_FILE.name: base64.b64encode(links.packed()).decode()},
     }

@@ -70,7 +70,7 @@ def run_stage(stage: Stage, request: Request, workspace: Workspace) -> Result | 
             from report_operator.run.publish import publish  # noqa: PLC0415
 
             rendered = Rendered.model_validate_json(workspace.rendered.read_bytes())
-            links = Links.model_validate_json(workspace.links.read_bytes())
+            links = Links.unpacked(workspace.links.read_bytes())
             return publish(request, rendered, links, workspace)
     return None
 

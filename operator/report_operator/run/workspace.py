@@ -63,7 +63,7 @@ class Workspace:
         """Return the same places under a folder of one's own."""
         return cls(
             request=root / "request.json",
-            links=root / "links.json",
+            links=root / "links.json.gz",
             secrets=root / "secrets",
             config_maps=root / "configmaps",
             data=root / "data",
