@@ -241,7 +241,7 @@ class TestSettled:
         assert decide(facts(report(status=status))) == Decision()
 
     def test_a_job_of_a_racing_operator_is_ended(self) -> None:
-        status = succeeded() | {"observedGeneration": 2}
+        status = succeeded() | {"observedGeneration": 2, "runID": NEWER.run_id}
         looked = decide(facts(report(generation=2, status=status), jobs=(job(OLDER),)))
         assert looked.cleanup == (DeleteJob(OLDER.job_name),)
 

@@ -17,6 +17,10 @@ class Phase(StrEnum):
     CANCELLED = "Cancelled"
 
 
+ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED})
+"""The phases of a run that is over."""
+
+
 class Stage(StrEnum):
     """The step that a running Report is in; also the names of the run's containers."""
 

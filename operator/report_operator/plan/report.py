@@ -5,9 +5,8 @@ from datetime import timedelta
 
 from report_operator.api.conditions import Phase, Reason
 from report_operator.api.report import ReportSpec, ReportStatus
-from report_operator.plan import artifacts, progress, status
+from report_operator.plan import artifacts, leftovers, progress, status
 from report_operator.plan.facts import (
-    Action,
     Announcement,
     Decision,
     DeleteJob,
@@ -29,7 +28,6 @@ DELETED_RETRY = timedelta(seconds=10)
 """The end of a Job is told by an event; this is for the case that the event is lost."""
 _SOONEST = timedelta(seconds=3)
 _LATEST = timedelta(seconds=60)
-_MOST_UNSEEN = 10
 
 
 def decide(facts: Facts) -> Decision:
@@ -42,11 +40,13 @@ def decide(facts: Facts) -> Decision:
     if subject.metadata.deletion_timestamp is not None:
         return Decision()  # Jobs and Secrets go with their owner.
     if subject.is_settled:
-        return Decision(cleanup=_tidy_all(facts))
+        return Decision(cleanup=leftovers.of_settled(facts))
     if facts.outage is not None:
         cause = Cause(Reason.OPERATOR_RETRYING, f"{facts.outage} The operator tries again by itself.")
         return replace(_write(facts, status.of_outage(facts, cause)), retry=True)
-    if _unfinished_others(facts):
+    if subject.is_cancelled:
+        return _cancel(facts)
+    if leftovers.unfinished_others(facts):
         return _replace_run(facts)
     return _advance(facts)
 
@@ -56,11 +56,11 @@ def _advance(facts: Facts) -> Decision:
     subject = facts.subject
     if subject.spec is None:
         written = _write(facts, status.of_invalid_spec(facts, Cause(Reason.INVALID_SPEC, subject.problem)))
-        return replace(written, cleanup=_tidy_others(facts))
+        return replace(written, cleanup=leftovers.of_others(facts))
     if facts.refusal is not None:
         cause = Cause(Reason.JOB_REFUSED, f"The API server refuses the run's Job: {facts.refusal}")
         written = _write(facts, status.of_refusal(facts, cause))
-        return replace(written, cleanup=_tidy_others(facts), requeue_after=REFUSED_RETRY)
+        return replace(written, cleanup=leftovers.of_others(facts), requeue_after=REFUSED_RETRY)
     if facts.job is None:
         return _without_job(facts)
     return _with_job(facts, subject.spec, facts.job)
@@ -83,7 +83,7 @@ def _with_job(facts: Facts, spec: ReportSpec, job: Job) -> Decision:
     found = progress.of_run(job, pods, facts.events, spec.run, _last_seen(facts))
     if isinstance(found, Going):
         written = _write(facts, status.of_going(facts, job, found.phase, found.cause, found.attempt))
-        return replace(written, cleanup=_tidy_others(facts), requeue_after=_look_again(facts, job, found.phase))
+        return replace(written, cleanup=leftovers.of_others(facts), requeue_after=_look_again(facts, job, found.phase))
     if isinstance(found, Failed):
         return _finish(facts, status.of_failure(facts, job, found.cause, found.attempt))
     if facts.stored is None:
@@ -108,12 +108,12 @@ def _finish(facts: Facts, final: ReportStatus) -> Decision:
     return replace(
         written,
         actions=(*written.actions, DeleteSecret(name)),
-        cleanup=(*_tidy_others(facts), *discard, Seal(name)),
+        cleanup=(*leftovers.of_others(facts), *discard, Seal(name)),
     )
 
 
 def _replace_run(facts: Facts) -> Decision:
-    others = _unfinished_others(facts)
+    others = leftovers.unfinished_others(facts)
     ending = tuple(DeleteJob(job.metadata.name) for job in others if job.metadata.deletion_timestamp is None)
     older = others[-1]
     text = f"The spec was edited; Job {older.metadata.name} is being ended, then the new run starts."
@@ -121,84 +121,39 @@ def _replace_run(facts: Facts) -> Decision:
     return replace(written, actions=(*written.actions, *ending), requeue_after=DELETED_RETRY)
 
 
-def _unfinished_others(facts: Facts) -> list[Job]:
-    """Return Jobs of other generations that may still work.
+def _cancel(facts: Facts) -> Decision:
+    """Return what ends the run; what has ended already stays as it is, with its artifacts.
 
-    A sealed one does not: its run's end is on record, which can be a second before the Job controller marks the Job.
+    That it is being ended is written first: an operator that is killed afterwards still knows which run it was.
     """
-    mine = facts.subject.job_name
-    return [job for job in facts.jobs if job.metadata.name != mine and not (job.is_finished or job.is_sealed)]
-
-
-def _tidy_all(facts: Facts) -> tuple[Action, ...]:
-    """Return what a settled Report still needs: its own run sealed, others ended or sealed."""
-    job, subject = facts.job, facts.subject
-    ending = tuple(DeleteJob(other.metadata.name) for other in _unfinished_others(facts))
-    if job is None or job.is_sealed:
-        return (*ending, *_tidy_others(facts))
-    if _is_late(job, subject.status):
-        return (*ending, *_tidy_others(facts), DeleteJob(subject.job_name))
-    failed = subject.status.phase is not Phase.SUCCEEDED
-    discard = (DiscardArtifacts(subject.run_id),) if failed else ()
-    return (*ending, *_tidy_others(facts), *discard, DeleteSecret(subject.job_name), Seal(subject.job_name))
-
-
-def _is_late(job: Job, known: ReportStatus) -> bool:
-    """Return whether a Job is not the one that the status is about, but was made under its name after that had gone.
-
-    Only an operator that stood still in the middle of a look, for the whole life of the first Job, can have made it.
-    """
-    return known.start_time is not None and job.metadata.creation_timestamp > known.start_time
-
-
-def _tidy_others(facts: Facts) -> tuple[Action, ...]:
-    """Return what runs of older generations still need when they have ended."""
-    subject, known = facts.subject, facts.subject.status
-    actions: list[Action] = []
-    for job in facts.jobs:
-        if job.metadata.name != subject.job_name and job.is_finished and not job.is_sealed:
-            if not (known.run_id == job.run_id and known.phase is Phase.SUCCEEDED):
-                actions.append(DiscardArtifacts(job.run_id))
-            actions += [DeleteSecret(job.metadata.name), Seal(job.metadata.name)]
-    if _is_abandoned(facts) and known.run_id is not None:
-        actions.append(DiscardArtifacts(known.run_id))
-    return tuple(actions)
-
-
-def _is_abandoned(facts: Facts) -> bool:
-    """Return whether the run in the status is an older one that did not end and has no Job any more."""
     known = facts.subject.status
-    unfinished = known.phase in (Phase.QUEUED, Phase.RUNNING)
-    there = known.job_name in {job.metadata.name for job in facts.jobs}
-    return unfinished and not there and known.run_id not in (None, facts.subject.run_id)
-
-
-def _obsolete_secrets(facts: Facts) -> tuple[Action, ...]:
-    """Return the deletion of Secrets whose run will not end.
-
-    Those are of an abandoned run, and of generations that were edited before their Job was on record: the operator may
-    have been killed between a Secret and its Job.
-    """
-    subject, known = facts.subject, facts.subject.status
-    ended = known.phase in (Phase.SUCCEEDED, Phase.FAILED)
-    first = max(known.observed_generation + (1 if ended else 0), 1)
-    unended = range(first, subject.metadata.generation)
-    obsolete = [subject.job_name_of(generation) for generation in unended[-_MOST_UNSEEN:]]
-    if _is_abandoned(facts) and known.job_name is not None:
-        obsolete.append(known.job_name)
-    there = {job.metadata.name for job in facts.jobs}
-    return tuple(DeleteSecret(name) for name in dict.fromkeys(obsolete) if name not in there)
+    going = leftovers.unfinished_others(facts)
+    if going:
+        name = going[-1].metadata.name
+        cause = Cause(Reason.CANCELLING, f"Job {name} is being ended (spec.cancel).", known.stage)
+        ending = tuple(DeleteJob(job.metadata.name) for job in going if job.metadata.deletion_timestamp is None)
+        written = _write(facts, status.of_cancelling(facts, going[-1], cause))
+        return replace(written, cleanup=ending, requeue_after=DELETED_RETRY)
+    if facts.subject.has_ended:
+        kept = known if known.phase is None else status.of_ended(facts)  # None: a newer operator's, left alone
+        return Decision(status=kept if kept != known else None, cleanup=leftovers.of_others(facts))
+    begun = f"in stage {known.stage}" if known.stage else "before a stage had begun"
+    text = f"The run was cancelled {begun}; nothing of it is kept. Set spec.cancel to false to run again."
+    written = _write(facts, status.of_cancelled(facts, Cause(Reason.CANCELLED, text)))
+    discard = tuple(DiscardArtifacts(run) for run in leftovers.unended(facts).values())
+    tidy = tuple(action for action in leftovers.of_others(facts) if action not in discard)
+    return replace(written, actions=(*written.actions, *discard), cleanup=tidy)
 
 
 def _write(facts: Facts, new: ReportStatus) -> Decision:
     old = facts.subject.status
     if new == old:
         return Decision()
-    obsolete = _obsolete_secrets(facts)
+    obsolete = leftovers.of_unended(facts)
     told = facts.subject.is_observed and old.reason is new.reason
     if told or new.reason in (None, Reason.RUNNING) or new.message is None:
         return Decision(actions=obsolete, status=new)
-    normal = new.reason in status.GOES_ON or new.reason is Reason.SUCCEEDED
+    normal = new.reason in status.GOES_ON or new.reason in (Reason.SUCCEEDED, Reason.CANCELLED)
     return Decision(
         actions=obsolete,
         status=new,

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Literal
 
-from report_operator.api.conditions import ConditionType, Phase, Reason
+from report_operator.api.conditions import ENDED, ConditionType, Phase, Reason
 from report_operator.api.report import Artifact, Condition, Period, ReportSpec, ReportStatus
 from report_operator.api.run import Result
 from report_operator.plan import artifacts
@@ -16,6 +16,8 @@ GOES_ON = frozenset(
         Reason.QUEUED,
         Reason.RUNNING,
         Reason.RETRYING,
+        Reason.RUN_LIMIT_REACHED,
+        Reason.CANCELLING,
         Reason.REPLACING,
         Reason.UNSCHEDULABLE,
         Reason.OPERATOR_RETRYING,
@@ -29,7 +31,7 @@ _MESSAGE = 2048
 def of_outage(facts: Facts, cause: Cause) -> ReportStatus:
     """Return the status while the operator cannot do its part; what is known of an unfinished run is kept."""
     previous = facts.subject.status
-    if previous.phase in (None, Phase.SUCCEEDED, Phase.FAILED):
+    if previous.phase is None or previous.phase in ENDED:
         previous = ReportStatus(phase=Phase.QUEUED, run_id=facts.subject.run_id)
     return _with_cause(facts, previous, cause)
 
@@ -43,6 +45,28 @@ def of_replaced(facts: Facts, older: Job, cause: Cause) -> ReportStatus:
     """Return the status while an older generation's run is being ended; run and Job are that run's."""
     fresh = ReportStatus(phase=Phase.QUEUED, run_id=older.run_id, job_name=older.metadata.name)
     return _with_cause(facts, fresh, cause)
+
+
+def of_cancelling(facts: Facts, older: Job, cause: Cause) -> ReportStatus:
+    """Return the status while a cancelled run is being ended; run and Job are that run's."""
+    known = facts.subject.status
+    same = known.run_id == older.run_id and known.phase not in ENDED
+    base = known if same else ReportStatus(phase=Phase.QUEUED, run_id=older.run_id)
+    its = {"job_name": older.metadata.name, "start_time": older.metadata.creation_timestamp, "queue": None}
+    return _with_cause(facts, base.model_copy(update=its), cause)
+
+
+def of_cancelled(facts: Facts, cause: Cause) -> ReportStatus:
+    """Return the final status of a run that was cancelled; run and Job are those that it had, if it had any."""
+    update = {"phase": Phase.CANCELLED, "stage": None, "queue": None, "completion_time": _seconds(facts.now)}
+    return _with_cause(facts, facts.subject.status.model_copy(update=update), cause)
+
+
+def of_ended(facts: Facts) -> ReportStatus:
+    """Return the status of a run that had ended before it was cancelled: all of it stays, and it is about this spec."""
+    known, generation = facts.subject.status, facts.subject.metadata.generation
+    conditions = [c.model_copy(update={"observed_generation": generation}) for c in known.conditions]
+    return known.model_copy(update={"observed_generation": generation, "conditions": conditions})
 
 
 def of_going(facts: Facts, job: Job, phase: Phase, cause: Cause, attempt: int) -> ReportStatus:

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from report_operator.api.conditions import Phase, Reason
+from report_operator.api.conditions import ENDED, Phase, Reason
 from report_operator.api.report import ObjectMeta, ReportSpec, ReportStatus
 from report_operator.plan import names
 from report_operator.plan.reading import read_spec, read_status
 
-_TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 _PHASES = frozenset(phase.value for phase in Phase)
 
 
@@ -26,6 +25,8 @@ class Subject:
     """Without the fields that this version cannot read."""
     raw_phase: str
     """The phase as written, which a newer operator may have."""
+    is_cancelled: bool
+    """Whether `spec.cancel` is set, also in a spec that this version cannot read."""
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
@@ -38,6 +39,7 @@ class Subject:
             problem=problem,
             status=read_status(ReportStatus, raw_status),
             raw_phase=raw_status.get("phase", ""),
+            is_cancelled=(manifest.get("spec") or {}).get("cancel") is True,
         )
 
     @property
@@ -78,4 +80,9 @@ class Subject:
         """
         if not self.is_observed or (self.status.reason is Reason.INVALID_SPEC and self.status.run_id is None):
             return False
-        return self.status.phase in _TERMINAL or bool(self.raw_phase and self.raw_phase not in _PHASES)
+        return self.has_ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the run that the status is about, of whatever generation, is over."""
+        return self.status.phase in ENDED or bool(self.raw_phase and self.raw_phase not in _PHASES)
