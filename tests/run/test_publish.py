@@ -14,7 +14,8 @@ from report_operator.api.conditions import Reason
 from report_operator.api.outputs import INLINE_LIMIT, OutputFormat
 from report_operator.api.run import RESULT_FILE, Links, Rendered, RenderedFile, Request, Result
 from report_operator.run.failure import RunError
-from report_operator.run.publish import ATTEMPTS, publish
+from report_operator.run.publish import publish
+from report_operator.run.store import ATTEMPTS
 from report_operator.run.workspace import Workspace
 from tests.support.http_server import Answer, Asked, HttpServer
 from tests.support.ports import free_ports
@@ -39,7 +40,7 @@ OUTPUTS = [
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow each other at once."""
-    monkeypatch.setattr("report_operator.run.publish._LONGEST_WAIT", 0)
+    monkeypatch.setattr("report_operator.run.store._LONGEST_WAIT", 0)
 
 
 @pytest.fixture
