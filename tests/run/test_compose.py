@@ -7,6 +7,7 @@ import pytest
 
 from report_operator.api.conditions import Reason
 from report_operator.run.compose import CHART_ROWS, TABLE_COLUMNS, compose
+from report_operator.run.database import UNKNOWN
 from report_operator.run.document import ChartContent, Document, GridContent, MetricContent, TableContent
 from report_operator.run.failure import RunError
 from report_operator.run.tables import Tables
@@ -15,6 +16,7 @@ from tests.support import rendering
 _TABLES = {
     "sales": "SELECT * FROM (VALUES ('a', 10, 0.5), ('b', 20, NULL), ('c', 30, 0.25)) t(name, amount, share)",
     "empty": "SELECT 1 AS amount LIMIT 0",
+    "unknown": f'SELECT 1 AS "{UNKNOWN}" LIMIT 0',
     "many": "SELECT i AS x, i * 2 AS y FROM range(6000) r(i)",
 }
 
@@ -186,3 +188,27 @@ def test_a_format_that_does_not_fit_is_named(tmp_path: Path, block: dict[str, An
         f"spec.sections[0].blocks[0].{place}: column 'name' of table 'sales' (VARCHAR) cannot be written as Percent:"
         " 'a' is not a number; leave format out, or cast the column in spec.tables"
     )
+
+
+def test_a_table_of_unknown_columns_is_empty_whatever_column_is_named(tmp_path: Path) -> None:
+    metric, table, whole, chart = (
+        _compose(
+            tmp_path,
+            _blocks(
+                {"metric": {"title": "Price", "table": "unknown", "column": "price"}},
+                {"table": {"from": "unknown", "columns": [{"name": "price", "format": "Decimal"}]}},
+                {"table": {"from": "unknown"}},
+                {"chart": {"table": "unknown", "mark": "line", "xColumn": "day", "yColumn": "price"}},
+            ),
+        )
+        .sections[0]
+        .content
+    )
+    assert isinstance(metric, MetricContent)
+    assert isinstance(table, TableContent)
+    assert isinstance(whole, TableContent)
+    assert isinstance(chart, ChartContent)
+    assert metric.text == "\N{EN DASH}"
+    assert ([column.name for column in table.columns], table.rows, table.total_rows) == (["price"], [], 0)
+    assert (whole.columns, whole.rows) == ([], [])
+    assert ([column.name for column in chart.columns], chart.rows) == (["day", "price"], [])

@@ -158,3 +158,51 @@ def test_variables_of_the_program_are_no_tables(shape: Callable[..., Context]) -
 def test_an_unknown_folder_is_made(order: Order, tmp_path: Path) -> None:
     workspace = Workspace.under(tmp_path / "a" / "b")
     assert fetch(order(sources=[SOURCE]), workspace).tables["traffic"].rows == 14
+
+
+class TestUnknownColumns:
+    """An API without items in that week answers `[]`."""
+
+    @pytest.fixture
+    def shape(
+        self, order: Order, workspace: Workspace, put_config_map: Callable[..., dict[str, object]]
+    ) -> Callable[[str], Context]:
+        """Make tables `t0`, `t1`, … from queries over a source `items`, which is empty."""
+        source = {"name": "items", "configMap": put_config_map("files", "items.json", "[]") | {"format": "json"}}
+
+        def shape(*queries: str) -> Context:
+            tables = [{"name": f"t{index}", "query": query} for index, query in enumerate(queries)]
+            return fetch(order(sources=[source], tables=tables), workspace)
+
+        return shape
+
+    def test_need_not_be_known_to_count_or_to_pass_on(
+        self, shape: Callable[..., Context], workspace: Workspace
+    ) -> None:
+        context = shape("SELECT count(*) AS n FROM items", "FROM items", "FROM t1")
+        assert rows(workspace, "t0") == [(0,)]
+        assert [(info.rows, info.columns) for name, info in context.tables.items() if name != "t0"] == [(0, [])] * 3
+
+    @pytest.mark.parametrize("queries", [("SELECT price FROM Items",), ("FROM items", "SELECT price FROM t0")])
+    def test_are_named_with_the_way_out(self, shape: Callable[..., Context], queries: tuple[str, ...]) -> None:
+        with pytest.raises(RunError) as caught:
+            shape(*queries)
+        assert caught.value.reason is Reason.QUERY_FAILED
+        assert 'Referenced column "price" not found' in caught.value.message
+        assert "has no rows that tell its columns" in caught.value.message
+
+    def test_the_way_out_holds(self, shape: Callable[..., Context], workspace: Workspace) -> None:
+        named = "(SELECT NULL::BIGINT AS price WHERE false UNION ALL BY NAME FROM items)"
+        context = shape(
+            f"SELECT price, count(*) AS n FROM {named} GROUP BY ALL", f"SELECT max(price) AS most FROM {named}"
+        )
+        assert [(column.name, column.type) for column in context.tables["t0"].columns] == [
+            ("price", "BIGINT"),
+            ("n", "BIGINT"),
+        ]
+        assert rows(workspace, "t1") == [(None,)]
+
+    def test_another_error_of_the_query_stays_what_it_is(self, shape: Callable[..., Context]) -> None:
+        with pytest.raises(RunError) as caught:
+            shape("SELECT 1 AS one", "SELECT two FROM t0")
+        assert "tell its columns" not in caught.value.message

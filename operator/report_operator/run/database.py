@@ -24,6 +24,9 @@ _THREAD_MEMORY = 64 * 2**20
 _PARQUET = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 30720"
 """Small groups, as DuckDB holds one of each thread in memory: 30,720 rows with 300 bytes of text take 16 MB."""
 
+UNKNOWN = "(columns unknown)"
+"""Stands for the columns of data that does not tell them, as no table of DuckDB is without a column."""
+
 _FAULTS = (duckdb.InternalException, duckdb.FatalException)
 """Errors that are DuckDB's or ours, never the query's."""
 
@@ -111,12 +114,11 @@ def _cast(name: str, type_: str, wide: str) -> str:
 
 
 def describe(connection: duckdb.DuckDBPyConnection, table: Path) -> TableInfo:
-    """Return rows and columns of a Parquet file."""
+    """Return rows and columns of a Parquet file; no columns when they are unknown."""
     rows = connection.execute("SELECT count(*) FROM read_parquet(?)", [str(table)]).fetchone()
     columns = connection.execute("DESCRIBE FROM read_parquet(?)", [str(table)]).fetchall()
-    return TableInfo(
-        rows=rows[0] if rows else 0, columns=[ColumnInfo(name=name, type=type_) for name, type_, *_ in columns]
-    )
+    known = [ColumnInfo(name=name, type=type_) for name, type_, *_ in columns if name != UNKNOWN]
+    return TableInfo(rows=rows[0] if rows else 0, columns=known)
 
 
 @contextmanager

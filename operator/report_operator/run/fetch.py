@@ -42,7 +42,8 @@ def _tables(request: Request, workspace: Workspace, connection: duckdb.DuckDBPyC
         _read(source, request, workspace, connection)
         found[source.name] = _known("source", source.name, workspace, connection)
     for table in request.spec.tables:
-        shape.make(connection, workspace, table, request.spec.period)
+        unknown = [name for name, info in found.items() if not info.columns]
+        shape.make(connection, workspace, table, request.spec.period, unknown)
         found[table.name] = _known("table", table.name, workspace, connection)
     return found
 

@@ -1,12 +1,15 @@
 """Tables made by SQL from the sources and from tables before them."""
 
+import re
+from collections.abc import Collection
+
 import duckdb
 from duckdb import StatementType
 
 from report_operator.api.conditions import Reason
 from report_operator.api.report import Period
 from report_operator.api.sources import Table
-from report_operator.run.database import failing_as, literal, quoted, write_table
+from report_operator.run.database import failing_as, literal, quoted, summary, write_table
 from report_operator.run.failure import RunError
 from report_operator.run.workspace import Workspace
 
@@ -17,16 +20,40 @@ def show(database: duckdb.DuckDBPyConnection, workspace: Workspace, name: str) -
     database.execute(f"CREATE VIEW {quoted(name)} AS FROM read_parquet({literal(file)})")
 
 
-def make(database: duckdb.DuckDBPyConnection, workspace: Workspace, table: Table, period: Period | None) -> None:
+def make(
+    database: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
+    table: Table,
+    period: Period | None,
+    unknown: Collection[str],
+) -> None:
     """Write the rows of a table's query to its Parquet file; raises RunError (QueryFailed, InvalidSpec).
 
-    The query is one SELECT. `$period_start` and `$period_end` are bound as TIMESTAMP WITH TIME ZONE.
+    The query is one SELECT. `$period_start` and `$period_end` are bound as TIMESTAMP WITH TIME ZONE. `unknown` are the
+    names of sources and tables whose columns are unknown, for an error to say.
     """
     subject = f"table {table.name!r}"
     with failing_as(Reason.QUERY_FAILED, subject):
         statement = _single_select(database, table.query, subject)
         parameters = _bound(statement.named_parameters, period, subject)
-        write_table(database, _bare(statement.query), workspace.table(table.name), parameters)
+        query = _bare(statement.query)
+        try:
+            write_table(database, query, workspace.table(table.name), parameters)
+        except duckdb.BinderException as error:
+            read = next((name for name in unknown if re.search(rf"\b{name}\b", query, re.IGNORECASE)), None)
+            if read is None:
+                raise
+            raise _unbound(error, subject, read) from error
+
+
+def _unbound(error: duckdb.BinderException, subject: str, name: str) -> RunError:
+    """Return the error about a column that an empty answer did not tell of."""
+    named = f"(SELECT NULL::BIGINT AS column_name WHERE false UNION ALL BY NAME FROM {quoted(name)})"  # noqa: S608
+    return RunError(
+        Reason.QUERY_FAILED,
+        f"{subject}: {summary(str(error))}; {name!r} has no rows that tell its columns: name those that the query needs"
+        f" by reading FROM {named}",
+    )
 
 
 def _single_select(database: duckdb.DuckDBPyConnection, query: str, subject: str) -> duckdb.Statement:

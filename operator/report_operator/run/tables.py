@@ -56,8 +56,13 @@ class Tables(AbstractContextManager["Tables"]):
         return self._infos[table]
 
     def column(self, table: str, column: str, place: str) -> ColumnInfo:
-        """Return a column by name; `place` is where the spec names it. Raises RunError (ColumnNotFound)."""
+        """Return a column by name; `place` is where the spec names it. Raises RunError (ColumnNotFound).
+
+        A table of unknown columns has no rows, so it is as good as one with that column.
+        """
         known = self.info(table).columns
+        if not known:
+            return ColumnInfo(name=column, type="VARCHAR")
         for found in known:
             if found.name == column:
                 return found
@@ -70,6 +75,8 @@ class Tables(AbstractContextManager["Tables"]):
     def read(self, table: str, chosen: Sequence[ColumnInfo], limit: int) -> Rows:
         """Return the first `limit` rows of these columns."""
         info = self.info(table)
+        if not info.columns:
+            return Rows(list(chosen), [], info.rows)
         selected = ", ".join(f"{_readable(column)} AS c{i}" for i, column in enumerate(chosen))
         found = self._connection.execute(
             f"SELECT {selected} FROM read_parquet(?) LIMIT ?",  # noqa: S608 - names are quoted

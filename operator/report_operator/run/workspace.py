@@ -23,7 +23,7 @@ class TableInfo(Model):
     rows: int
     """Number of rows."""
     columns: list[ColumnInfo]
-    """Columns, in order."""
+    """Columns, in order; none for an empty JSON array, which does not tell them."""
 
 
 class Context(Model):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from report_operator.run.database import UNKNOWN
 from report_operator.run.documents.csv import defused
 from report_operator.run.render import render
 from tests.support import rendering
@@ -63,3 +64,9 @@ def test_defused_leaves_other_text_alone() -> None:
 
 def test_an_empty_table_is_a_header(tmp_path: Path) -> None:
     assert _rows(tmp_path, "SELECT 1 AS a, 'x' AS b LIMIT 0") == [["a", "b"]]
+
+
+def test_a_table_of_unknown_columns_is_an_empty_file(tmp_path: Path) -> None:
+    workspace = rendering.workspace(tmp_path, {"t": f'SELECT 1 AS "{UNKNOWN}" LIMIT 0'})
+    rendered = render(rendering.request({"outputs": [{"format": "csv", "table": "t"}]}), workspace)
+    assert (rendered.files[0].rows, (workspace.outputs / "t.csv").read_bytes()) == (0, b"")

@@ -112,7 +112,7 @@ def test_csv(
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        ("", "there is no data, not even a header"),
+        ("", "there is no data at all: expected csv, with a header line at least"),
         ("a,b\n1,2\n3\n4,5\n", "line 3 is no valid CSV: Expected Number of Columns: 2 Found: 1"),
         ("a,b\n1,2\n3,4,5\n", "line 3 is no valid CSV: Expected Number of Columns: 2 Found: 3"),
         ("a,b\n1,2\n1,2,3\n1,2,3\n1,2,3\n", "line 3 is no valid CSV: Expected Number of Columns: 2 Found: 3"),
@@ -133,10 +133,10 @@ def test_broken_csv_names_the_line(read_file: Callable[..., Any], content: str |
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        ("", "there is no data"),
-        ("[]", "there are no rows, so its columns are unknown"),
-        (" \n", "there are no rows, so its columns are unknown"),
-        ("[{}, {}]", "there are no rows, so its columns are unknown"),
+        ("", "there is no data at all: expected json, [] at least"),
+        (" \n", "there is no data at all: expected json, [] at least"),
+        ("[{}, {}]", "the rows are empty objects"),
+        ("{}", "the rows are empty objects"),
         ('[{"a": 1},\n {"a": x}]', "line 2, column 8: Expecting value"),
         ('{"a": 1}\n{"a": 2}\n{"a": \n', "line 4, column 1: Expecting value"),
         ("<html>\n<body>", "line 1, column 1: Expecting value"),
@@ -152,6 +152,11 @@ def test_broken_json_names_the_place(read_file: Callable[..., Any], content: str
     assert caught.value.reason is Reason.DATA_INVALID
     assert part in caught.value.message
     assert ".part" not in caught.value.message
+
+
+@pytest.mark.parametrize("content", ["[]", "[ ]", "\ufeff[\r\n]\n", " " * 1000 + "[]"])
+def test_an_empty_json_array_is_no_rows_of_unknown_columns(read_file: Callable[..., Any], content: str) -> None:
+    assert read_file("json", content) == ([], [])
 
 
 def test_json_of_one_object_a_line_and_pretty_printed(read_file: Callable[..., Any]) -> None:

@@ -14,10 +14,14 @@ _NEVER_FORMULAS = frozenset(("BOOLEAN", "INTERVAL", "TIME"))
 def write(output: Output, material: Material) -> None:
     """Write the table: UTF-8, a header line, quoted by RFC 4180 with LF as line end, NULL as an empty cell.
 
-    Text that starts a formula gets an apostrophe before it; numbers, times and booleans are left alone.
+    Text that starts a formula gets an apostrophe before it; numbers, times and booleans are left alone. A table of
+    unknown columns, which has no rows, becomes an empty file.
     """
     table = output.table or ""
     columns = [f"{_cell(column)} AS {quoted(defused(column.name))}" for column in material.tables.info(table).columns]
+    if not columns:
+        material.target(output).touch()
+        return
     material.tables.export(table, columns, material.target(output), "FORMAT csv, HEADER")
 
 

@@ -11,7 +11,7 @@ import duckdb
 
 from report_operator.api.conditions import Reason
 from report_operator.api.sources import DataFormat
-from report_operator.run.database import failing_as, literal, summary, write_table
+from report_operator.run.database import UNKNOWN, failing_as, literal, quoted, summary, write_table
 from report_operator.run.failure import RunError
 
 _CSV = "header = true, delim = ',', quote = '\"', escape = '\"', allow_quoted_nulls = false, buffer_size = 4194304"
@@ -25,9 +25,18 @@ _CSV_TYPES = (
 _JSON = "records = true, sample_size = -1, map_inference_threshold = -1"
 """Columns are the keys of all rows; types come from all rows."""
 
+_LEAST = {
+    DataFormat.CSV: "csv, with a header line at least",
+    DataFormat.JSON: "json, [] at least",
+    DataFormat.PARQUET: "parquet",
+}
+"""What a format needs to tell that there are no rows: nothing at all may be an answer that was cut off."""
+
 _CSV_LINE = re.compile(r"CSV Error on Line: (\d+)")
 _IN_FILE = re.compile(r",? in file [\"'][^\"']*[\"'],?|(?<=\bFile )'[^']*' ")
 _BLANKS = re.compile(r"\s*")
+_EMPTY_ARRAY_SIZE = 1024
+"""Bytes that an empty array has at most, blanks included."""
 _DIAGNOSED = 64 * 2**20
 """Bytes of a JSON document that is parsed once more, in memory, to name the line of an error."""
 
@@ -37,11 +46,12 @@ def import_file(
 ) -> None:
     """Write the rows of a file in the data folder to a Parquet file.
 
-    csv: RFC 4180 in UTF-8 with a header line. json: an array of objects, or objects one after the other.
+    csv: RFC 4180 in UTF-8 with a header line. json: an array of objects, or objects one after the other; an empty array
+    is no rows of unknown columns.
     Raises RunError (DataInvalid) that starts with `subject` and names the place.
     """
     if file.stat().st_size == 0:
-        raise RunError(Reason.DATA_INVALID, f"{subject}: there is no data, not even a header: expected {data_format}")
+        raise RunError(Reason.DATA_INVALID, f"{subject}: there is no data at all: expected {_LEAST[data_format]}")
     readers = {DataFormat.CSV: _csv, DataFormat.JSON: _json, DataFormat.PARQUET: _parquet}
     with failing_as(Reason.DATA_INVALID, f"{subject}: no valid {data_format}"):
         try:
@@ -102,6 +112,8 @@ def _csv_failure(subject: str, error: duckdb.Error) -> RunError:
 
 def _json(database: duckdb.DuckDBPyConnection, file: Path, subject: str) -> str:
     """Return the expression that reads a JSON file."""
+    if _is_empty_array(file):
+        return f"(SELECT NULL::VARCHAR AS {quoted(UNKNOWN)} WHERE false)"
     reader = f"read_json({literal(file)}, {_JSON}, format = '{_json_layout(file)}')"
     try:
         database.execute(f"DESCRIBE FROM {reader}")
@@ -110,6 +122,12 @@ def _json(database: duckdb.DuckDBPyConnection, file: Path, subject: str) -> str:
     except duckdb.Error as error:
         raise RunError(Reason.DATA_INVALID, f"{subject}: {_json_fault(file) or _json_summary(error)}") from error
     return reader
+
+
+def _is_empty_array(file: Path) -> bool:
+    if file.stat().st_size > _EMPTY_ARRAY_SIZE:
+        return False
+    return file.read_bytes().removeprefix(codecs.BOM_UTF8).translate(None, b" \t\r\n") == b"[]"
 
 
 def _json_layout(file: Path) -> str:
@@ -154,11 +172,10 @@ def _skip_blanks(text: str, position: int) -> int:
 
 
 def _rows_fault(rows: list[object]) -> str | None:
+    if not rows:
+        return "there is no data at all: expected json, [] at least"
     if not any(rows):
-        return (
-            "there are no rows, so its columns are unknown:"
-            " answer with CSV, whose header names them, or with one row at least"
-        )
+        return "the rows are empty objects: each key is a column, so give the first row one at least"
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict):
             return f"row {number} is no JSON object: expected an array of objects, or one object a line"
