@@ -1,7 +1,7 @@
 # Every target does its own set-up. Start with `make demo` or `make test`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generate verify bench cluster lock clean
+.PHONY: help demo test lint format generate verify bench bench-schedule cluster lock clean
 
 PY := .venv/bin/python
 CLUSTER := report-operator
@@ -19,7 +19,7 @@ timed = @printf '==> %s\n' '$(1)'; began=$$SECONDS; $(2); code=$$?; \
         exit $$code
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/ready .venv/packages ## A report of 336,776 flights on a real cluster, from nothing, into ./out
 	$(call timed,demo,$(PY) -m tests.demo)
@@ -41,8 +41,11 @@ generate: .venv/ready ## CRDs, the chart's copies, plain manifests, reference pa
 verify: generate ## generate, and fail when that changed a committed file
 	$(call timed,verify,git diff --exit-code --stat)
 
-bench: .venv/ready .venv/packages ## Measure, side by side with the peer, into docs/benchmarks.md
-	$(call timed,bench,$(PY) -m tools.bench)
+bench: .venv/ready .venv/packages ## Measure runs beside bare Jobs, into docs/benchmarks.md
+	$(call timed,bench,$(PY) -m tools.bench --page docs/benchmarks.md)
+
+bench-schedule: .venv/ready .venv/packages ## Measure 10,000 schedules beside CronJobs, into docs/benchmarks.md
+	$(call timed,bench-schedule,$(PY) -m tools.bench.schedule --page docs/benchmarks.md)
 
 cluster: .venv/ready ## A Ready one-node Kubernetes
 	$(call timed,cluster,tests/localcluster/kind get clusters | grep -qx $(CLUSTER) || tests/localcluster/kind create cluster --name $(CLUSTER) --kubeconfig $(KUBECONFIG_FILE))

@@ -1,72 +1,47 @@
-"""Install the chart into the cluster, measure (a), (b) and (c), write docs/benchmarks.md."""
+"""Install the chart into the cluster and measure (a), (b) and (c)."""
 
-import sys
 import tarfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.support.apiserver import ROOT
 from tests.support.cluster import KIND, Cluster, image, run_visibly
 from tests.support.manifests import load
-from tools.bench import burst, figures, footprint, latency
+from tools.bench import burst, footprint, latency, page
 from tools.bench.api import Api
+from tools.bench.figures import Section
+from tools.bench.page import say
 
-PAGE = ROOT / "docs/benchmarks.md"
 NAMESPACE = "bench"
 CLUSTER = "report-operator-bench"
-INTRO = """\
-# Benchmarks
-
-`make bench` writes this page. Figures move from machine to machine; both sides of a comparison are measured in the same
-run, in turn.
-
-Measured on {day} on {machine}; the API server, the scheduler, the kubelet, the operator, the store and the runs share
-these cores.
-"""
 
 
 def main() -> None:
     """Run everything. Takes about a quarter of an hour on two cores, besides building the images."""
+    options = page.arguments("Runs on a cluster of one node, beside Jobs that do nothing.").parse_args()
     kubeconfig = Path("/tmp") / f"{CLUSTER}.kubeconfig"
     archives = [image(name) for name in ("report-operator", "seaweedfs")]
     run_visibly([KIND, "create", "cluster", f"--name={CLUSTER}", f"--kubeconfig={kubeconfig}"])
     try:
-        page = _measure(Cluster(CLUSTER, kubeconfig), archives)
+        sections = _measure(Cluster(CLUSTER, kubeconfig), archives)
     finally:
         run_visibly([KIND, "delete", "cluster", f"--name={CLUSTER}"])
-    PAGE.write_text(page)
-    print(page)
+    page.publish(sections, options.page, options.output)
 
 
-def _measure(cluster: Cluster, archives: list[Path]) -> str:
-    _say("installing the chart")
+def _measure(cluster: Cluster, archives: list[Path]) -> list[Section]:
+    say("installing the chart")
     cluster.load(archives)
     for namespace in ("report-operator", NAMESPACE):
         cluster.make_namespace(namespace)
     cluster.install(cluster.values(archives))
-    page, small = (load(ROOT / f"tests/data/input/bench-{name}.yaml") for name in ("page", "small"))
+    one_page, small = (load(ROOT / f"tests/data/input/bench-{name}.yaml") for name in ("page", "small"))
     with Api(cluster) as api:
-        _say("(a) one report at a time, beside a Job that does nothing")
-        one = latency.measure(api, NAMESPACE, page)
-        _say("(b) 200 reports at once")
+        say("(a) one report at a time, beside a Job that does nothing")
+        one = latency.measure(api, NAMESPACE, one_page)
+        say("(b) 200 reports at once")
         many = burst.measure(api, NAMESPACE, small)
-        _say("(c) footprint")
-        size = footprint.measure(api, NAMESPACE, small, _unpacked(archives[0]))
-    day = datetime.now(UTC).date().isoformat()
-    return (
-        "\n\n".join(
-            [
-                INTRO.format(day=day, machine=figures.machine()).rstrip(),
-                "## (a) One report\n\nA one-page PDF with a chart and a table from inline rows.",
-                one,
-                "## (b) Many reports at once\n\nA JSON document from inline rows, created by 16 clients.",
-                many,
-                "## (c) Footprint",
-                size,
-            ]
-        )
-        + "\n"
-    )
+        say("(c) footprint")
+        return [one, many, footprint.measure(api, NAMESPACE, small, _unpacked(archives[0]))]
 
 
 def _unpacked(archive: Path) -> int:
@@ -78,10 +53,6 @@ def _unpacked(archive: Path) -> int:
             with tarfile.open(fileobj=outer.extractfile(layer)) as inner:
                 total += sum(member.size for member in inner)
         return total
-
-
-def _say(what: str) -> None:
-    print(f"--> {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,78 @@
-"""Figures and the tables they are shown in."""
+"""Figures, and the tables they are shown in: Markdown for people, JSON for programs."""
 
+import math
 import platform
 import statistics
+import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from tests.support.apiserver import ROOT
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """What was measured, in rows. The first column says what; None is a figure that there is not."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def to_markdown(self) -> str:
+        """Return it for people: two decimals, thousands in groups."""
+        lines = [self.head, ["---"] * len(self.head), *([_shown(cell) for cell in row] for row in self.rows)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def to_json(self) -> list[dict[str, Cell]]:
+        """Return an object for each row."""
+        return [dict(zip(self.head, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a heading, what it is about, tables, and what is to be said about them."""
+
+    heading: str
+    intro: str
+    tables: tuple[Table, ...]
+    notes: str = ""
+
+    def to_markdown(self) -> str:
+        """Return the body, without the heading."""
+        parts = [self.intro, measured(), *(table.to_markdown() for table in self.tables), self.notes]
+        return "\n\n".join(part for part in parts if part)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return heading, circumstances and figures."""
+        tables = [table.to_json() for table in self.tables]
+        return {"heading": self.heading, "measured": measured(), "tables": tables, "notes": self.notes}
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Return the nearest-rank quantile."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
+    """Return the nearest-rank quantile: the least value that so large a share of the values does not exceed."""
+    return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
 
 
-def seconds(values: Sequence[float]) -> str:
-    """Return median and range."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return median, least and greatest."""
+    return statistics.median(values), min(values), max(values)
+
+
+def tail(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return p50, p99 and the greatest."""
+    return quantile(values, 0.5), quantile(values, 0.99), max(values)
+
+
+def measured() -> str:
+    """Return when, of which commit and on what machine, as a sentence."""
+    commit = _git("rev-parse", "--short=10", "HEAD")
+    # The page itself changes from benchmark to benchmark.
+    edited = " with uncommitted changes" if _git("status", "--porcelain", "--", ":!docs/benchmarks.md") else ""
+    return f"Measured on {datetime.now(UTC).date().isoformat()} at commit {commit}{edited} on {machine()}."
 
 
 def machine() -> str:
@@ -25,7 +83,13 @@ def machine() -> str:
     return f"{cores} cores ({cpu.split(': ')[1]}), {int(memory) >> 20} GiB, Linux {platform.release()}"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _shown(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return f"{cell:,.2f}"
+    return f"{cell:,}" if isinstance(cell, int) else cell

@@ -1,5 +1,6 @@
 """(c) Image size, start of the operator, and its memory with many finished Reports."""
 
+import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -8,8 +9,8 @@ from typing import Any
 import httpx
 
 from tests.support.cluster import OPERATOR_NAMESPACE
-from tools.bench import figures
 from tools.bench.api import PODS, REPORTS, Api, Watch, is_condition
+from tools.bench.figures import Cell, Section, Table
 
 FINISHED = 5000
 STARTS = 5
@@ -18,7 +19,7 @@ _LIMIT = 300
 _DEPLOYMENT = "deployment/report-operator"
 
 
-def measure(api: Api, namespace: str, report: dict[str, Any], image_bytes: int) -> str:
+def measure(api: Api, namespace: str, report: dict[str, Any], image_bytes: int) -> Section:
     """Return the section of the page. Leaves the operator running and the finished Reports deleted."""
     idle = _memory(api)
     starts = [_start(api) for _ in range(STARTS)]
@@ -30,17 +31,14 @@ def measure(api: Api, namespace: str, report: dict[str, Any], image_bytes: int) 
     time.sleep(_SETTLE_SECONDS)
     loaded = _memory(api)
     api.delete(REPORTS.format(namespace)).raise_for_status()
-    rows = [
-        ["image, unpacked", f"{image_bytes / 1e6:.0f} MB (goal: 400 MB)"],
-        ["operator: container started → pod Ready, seconds", f"{figures.seconds(starts)} (goal: at most 5)"],
-        [f"the same with {FINISHED} finished Reports, seconds", f"{loaded_start:.2f}"],
-        ["operator's memory (working set), idle", f"{idle / 2**20:.0f} MiB"],
-        [
-            f"the same with {FINISHED} finished Reports, {_SETTLE_SECONDS} s after its start",
-            f"{loaded / 2**20:.0f} MiB",
-        ],
-    ]
-    return figures.table(["footprint", ""], rows)
+    rows: tuple[tuple[Cell, ...], ...] = (
+        ("image, unpacked, MB", round(image_bytes / 1e6), "at most 400"),
+        (f"container started → pod Ready, seconds, median of {STARTS}", statistics.median(starts), "at most 5"),
+        (f"the same with {FINISHED:,} finished Reports", loaded_start, ""),
+        ("memory (working set), MiB", idle >> 20, ""),
+        (f"the same with {FINISHED:,} finished Reports, {_SETTLE_SECONDS} s after the start", loaded >> 20, ""),
+    )
+    return Section("(c) Footprint", "", (Table(("the operator", "", "goal"), rows),))
 
 
 _SELECTOR = "app.kubernetes.io/component=operator"

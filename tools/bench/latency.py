@@ -1,34 +1,36 @@
 """(a) One report at a time, beside a Job of the same image and shape whose containers do nothing."""
 
 import copy
-import statistics
 import time
 from typing import Any
 
 from tools.bench import figures
 from tools.bench.api import JOBS, REPORTS, Api, Watch, is_condition
+from tools.bench.figures import Cell, Section, Table
 
 PAIRS = 8
 _LIMIT = 120
 
 
-def measure(api: Api, namespace: str, report: dict[str, Any]) -> str:
+def measure(api: Api, namespace: str, report: dict[str, Any]) -> Section:
     """Return the section of the page. The two sides take turns, so that both meet the same machine."""
     job = _idle_job(api, namespace, report)
     made, idle = [], []
     for turn in range(PAIRS):
         made.append(_timed(api, REPORTS.format(namespace), _named(report, f"latency-{turn}"), "Ready"))
         idle.append(_timed(api, JOBS.format(namespace), _named(job, f"idle-{turn}"), "Complete"))
-    ratio = statistics.median(ours / theirs for ours, theirs in zip(made, idle, strict=True))
-    rows = [
-        ["Report: created → Succeeded with links", figures.seconds(made)],
-        [
-            "Job of the same image and shape, three containers that do nothing: created → Complete",
-            figures.seconds(idle),
-        ],
-        ["ratio, pair by pair, median", f"{ratio:.2f} (goal: at most 1.5)"],
-    ]
-    return figures.table([f"{PAIRS} pairs in turn", "seconds: median (range)"], rows)
+    ratios = [ours / theirs for ours, theirs in zip(made, idle, strict=True)]
+    rows: tuple[tuple[Cell, ...], ...] = (
+        ("Report: created → Succeeded with links", *figures.spread(made), ""),
+        ("Job: created → Complete", *figures.spread(idle), ""),
+        ("ratio, pair by pair", *figures.spread(ratios), "median at most 1.5"),
+    )
+    return Section(
+        "(a) One report",
+        "A one-page PDF with a chart and a table from inline rows. In turn with it a Job of the same image and shape, "
+        "whose three containers do nothing.",
+        (Table((f"{PAIRS} pairs, seconds", "median", "least", "greatest", "goal"), rows),),
+    )
 
 
 def _timed(api: Api, path: str, item: dict[str, Any], condition: str) -> float:

@@ -1,0 +1,72 @@
+"""What the measurements have in common: an API server, a store, namespaces, and the operator to start on them."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.server.process import Operator, operator, service_account
+from tests.support import seaweedfs
+from tests.support.seaweedfs import SeaweedFS
+from tools.bench.page import say
+from tools.bench.schedule.client import Client, each, until
+from tools.bench.schedule.control_plane import control_plane
+from tools.bench.schedule.objects import Json
+
+_OURS = "/apis/report-operator.io/v1alpha1/namespaces/bench"
+_BATCH = "/apis/batch/v1/namespaces"
+SCHEDULES = f"{_OURS}/scheduledreports"
+REPORTS = f"{_OURS}/reports"
+JOBS = f"{_BATCH}/bench/jobs"
+CRON_JOBS = f"{_BATCH}/bench-cronjobs/cronjobs"
+JOBS_OF_CRON_JOBS = f"{_BATCH}/bench-cronjobs/jobs"
+_ACCEPT_SECONDS = 900.0
+_BUSY_SECONDS = 60.0
+"""An operator with much to do answers late."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything that runs while something is measured."""
+
+    client: Client
+    store: SeaweedFS
+    access: Path
+    """kubeconfig of the operator's service account, with the rights that the chart gives it."""
+    folder: Path
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def set_up(cls) -> AsyncIterator["Bench"]:
+        """Start all but the operator; end it afterwards."""
+        say("starting etcd, kube-apiserver, kube-controller-manager and the store")
+        with TemporaryDirectory(prefix="report-operator-bench-") as name:
+            folder = Path(name)
+            (folder / "store").mkdir()
+            with seaweedfs.running(folder / "store") as store, control_plane(folder) as server:
+                access = service_account(server, folder)
+                async with Client.connect(server) as client:
+                    for namespace in ("bench", "bench-cronjobs"):
+                        await client.send("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+                    yield cls(client, store, access, folder)
+
+    @contextlib.contextmanager
+    def operator(self) -> Iterator[Operator]:
+        """Start the operator; kill it afterwards."""
+        with operator(self.access, self.store, self.folder / "operator.log") as running:
+            running.http.timeout = _BUSY_SECONDS
+            yield running
+
+    async def make(self, what: str, path: str, manifests: list[Json]) -> None:
+        """Create objects, many at once."""
+        await each(f"{what} made", manifests, lambda manifest: self.client.send("POST", path, manifest))
+
+    async def accepted(self, count: int) -> None:
+        """Wait until the operator has written the status of so many ScheduledReports. Raises TimeoutError."""
+
+        async def now() -> int:
+            return len([o async for o in self.client.list(SCHEDULES) if "nextRunTime" in o.get("status", {})])
+
+        if not await until("ScheduledReports accepted", now, count, _ACCEPT_SECONDS, pause=3):
+            raise TimeoutError(f"not all ScheduledReports were accepted within {_ACCEPT_SECONDS:.0f} s")
