@@ -152,6 +152,20 @@ def test_resources_of_the_report_replace_the_platforms() -> None:
     assert containers(made(objects.report()))["render"]["resources"]["limits"] == {"memory": "512Mi"}
 
 
+def test_a_job_for_kueue_is_made_suspended_in_its_queue(full: Json) -> None:
+    assert full["spec"]["suspend"] is True
+    assert full["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "reports"
+    plain = made(objects.report())
+    assert "suspend" not in plain["spec"]
+    assert "kueue.x-k8s.io/queue-name" not in plain["metadata"]["labels"]
+
+
+def test_a_job_tells_the_schedule_that_its_run_is_of() -> None:
+    label = "report-operator.io/schedule-uid"
+    assert made(objects.report(labels={label: "1234"}))["metadata"]["labels"][label] == "1234"
+    assert label not in made(objects.report())["metadata"]["labels"]
+
+
 def test_every_object_tells_whose_it_is(full: Json) -> None:
     owner = full["metadata"]["ownerReferences"][0]
     assert (owner["kind"], owner["name"], owner["uid"], owner["controller"]) == (
@@ -161,7 +175,7 @@ def test_every_object_tells_whose_it_is(full: Json) -> None:
         True,
     )
     labels = full["metadata"]["labels"]
-    assert labels == full["spec"]["template"]["metadata"]["labels"]
+    assert labels.items() >= full["spec"]["template"]["metadata"]["labels"].items()
     assert labels["report-operator.io/run-id"] == f"{objects.UID}-1"
     assert labels["report-operator.io/report"] == "weekly"
     assert labels["app.kubernetes.io/managed-by"] == "report-operator"

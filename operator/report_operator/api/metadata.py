@@ -17,6 +17,9 @@ REPORT_UID_LABEL = f"{GROUP}/report-uid"
 RUN_ID_LABEL = f"{GROUP}/run-id"
 """The run's id; the same in status, Events, logs and metrics."""
 
+KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""On a Job: Kueue's LocalQueue that starts it (https://kueue.sigs.k8s.io/docs/tasks/run/jobs/)."""
+
 FIELD_MANAGER = "report-operator"
 """Field manager of every write of the operator."""
 

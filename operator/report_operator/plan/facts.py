@@ -8,6 +8,7 @@ from typing import Literal
 from report_operator.api.report import ReportStatus
 from report_operator.api.run import Outcome, Result
 from report_operator.plan.objects import Event, Job, Pod
+from report_operator.plan.run_queue import Turn
 from report_operator.plan.subject import Subject
 
 
@@ -57,6 +58,8 @@ class Facts:
     """Answer to ReadResult."""
     refusal: str | None = None
     """Answer to StartRun when the API server refused it: what it said."""
+    turn: Turn | None = None
+    """Answer to StartRun when other runs come first."""
     outage: str | None = None
     """What the operator cannot reach, and why."""
 
@@ -68,7 +71,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class StartRun:
-    """Make the run's Secret, then its Job. Answered by the Job among the facts, or by a refusal."""
+    """Make the run's Secret, then its Job. Answered by the Job among the facts, by a refusal or by a turn."""
 
     job_name: str
 

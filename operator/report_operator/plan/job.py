@@ -8,6 +8,7 @@ from typing import Any
 from report_operator.api.conditions import Stage
 from report_operator.api.fields import parse_duration
 from report_operator.api.job import Resources
+from report_operator.api.metadata import KUEUE_QUEUE_LABEL, SCHEDULE_UID_LABEL
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import (
     CONFIG_MAPS_DIR,
@@ -47,12 +48,15 @@ def manifest(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
     The stages before the last are init containers, so that each starts when the one before has ended well. There is no
     time to live: the operator sets it after the result is on record, so that an outage of the operator loses none.
     """
-    run = spec.run
+    run, queue = spec.run, spec.run.kueue_queue_name
+    metadata = child.metadata(subject)
+    metadata["labels"] |= _labels(subject) | ({KUEUE_QUEUE_LABEL: queue} if queue else {})
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": child.metadata(subject),
+        "metadata": metadata,
         "spec": {
+            **({"suspend": True} if queue else {}),
             "activeDeadlineSeconds": int(parse_duration(run.timeout).total_seconds()),
             "backoffLimit": run.retries,
             "podReplacementPolicy": "Failed",  # Never two pods of a run at once.
@@ -72,6 +76,12 @@ def manifest(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
             },
         },
     }
+
+
+def _labels(subject: Subject) -> dict[str, str]:
+    """Return the labels that tell whose run it is among those that hold a place in the run queue."""
+    schedule = subject.metadata.labels.get(SCHEDULE_UID_LABEL)
+    return {SCHEDULE_UID_LABEL: schedule} if schedule else {}
 
 
 def _pod(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from report_operator.api.conditions import Stage
 from report_operator.api.fields import Model, Time
-from report_operator.api.metadata import RUN_ID_LABEL
+from report_operator.api.metadata import KUEUE_QUEUE_LABEL, RUN_ID_LABEL
 
 STAGES = tuple(Stage)
 """The stages, in the order that they run in."""
@@ -48,6 +48,7 @@ class JobSpec(Model):
 
     active_deadline_seconds: int | None = None
     ttl_seconds_after_finished: int | None = None
+    suspend: bool = False
 
 
 class JobStatus(Model):
@@ -69,6 +70,11 @@ class Job(Model):
     def run_id(self) -> str:
         """Return the run that the Job is for."""
         return self.metadata.labels.get(RUN_ID_LABEL, "")
+
+    @property
+    def queue_name(self) -> str:
+        """Return Kueue's queue that starts the Job; empty when it needs none."""
+        return self.metadata.labels.get(KUEUE_QUEUE_LABEL, "")
 
     @property
     def failure(self) -> StatusCondition | None:

@@ -51,7 +51,7 @@ def is_stuck(job: Job, pods: Sequence[Pod], now: datetime) -> bool:
     A pod without a node is not stuck in this sense: its own conditions tell.
     """
     working = [pod for pod in pods if pod.is_at_work]
-    if job.is_finished or (pods and not working):
+    if job.is_finished or job.spec.suspend or (pods and not working):
         return False
     if not working:
         return now - job.metadata.creation_timestamp > STUCK_AFTER
@@ -81,6 +81,9 @@ def of_run(job: Job, pods: Sequence[Pod], events: Sequence[Event], run: Run, las
 
 def _going(job: Job, pods: Sequence[Pod], events: Sequence[Event], failures: int, run: Run) -> Going:
     deadline, attempt, most = _deadline(job, run), min(failures + 1, run.retries + 1), run.retries + 1
+    if job.spec.suspend:
+        who = f"Kueue resumes it when queue {job.queue_name} has room" if job.queue_name else "resume it to go on"
+        return Going(Phase.QUEUED, Cause(Reason.QUEUED, f"Job {job.metadata.name} is suspended; {who}."), attempt)
     working = [pod for pod in pods if pod.is_at_work]
     if working:
         return _of_working(working[-1], events, deadline, attempt, most)

@@ -21,6 +21,7 @@ from report_operator.plan.facts import (
 from report_operator.plan.failure import Cause
 from report_operator.plan.objects import Job
 from report_operator.plan.progress import EndedWell, Failed, Going
+from report_operator.plan.run_queue import Turn
 
 REFUSED_RETRY = timedelta(seconds=60)
 """A quota may free up, a policy may be mended: no event tells the operator when."""
@@ -69,11 +70,18 @@ def _advance(facts: Facts) -> Decision:
 def _without_job(facts: Facts) -> Decision:
     subject = facts.subject
     if not subject.is_observed or subject.status.job_name != subject.job_name:
-        return Decision(actions=(StartRun(subject.job_name),))
+        return Decision(actions=(StartRun(subject.job_name),)) if facts.turn is None else _wait(facts, facts.turn)
     text = f"Job {subject.job_name} was deleted before its result was recorded. Edit the spec to run again."
     written = _write(facts, status.of_failure(facts, None, Cause(Reason.JOB_DELETED, text), attempt=None))
     tidy = (DiscardArtifacts(subject.run_id),)
     return replace(written, actions=(*written.actions, DeleteSecret(subject.job_name)), cleanup=tidy)
+
+
+def _wait(facts: Facts, turn: Turn) -> Decision:
+    cause = Cause(Reason.RUN_LIMIT_REACHED, f"The run waits for its turn: {turn.rule}.")
+    written = _write(facts, status.of_waiting(facts, turn, cause))
+    again = turn.look_again(facts.subject.run_id)
+    return replace(written, cleanup=leftovers.of_others(facts), requeue_after=again)
 
 
 def _with_job(facts: Facts, spec: ReportSpec, job: Job) -> Decision:

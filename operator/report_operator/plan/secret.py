@@ -13,6 +13,8 @@ from report_operator.plan.subject import Subject
 
 _START_MARGIN = timedelta(minutes=5)
 """From signing the links to the start of the Job, whose deadline then counts."""
+_LONGEST = timedelta(hours=168)
+"""What S3 signs at most."""
 
 
 def planned_files(spec: ReportSpec) -> list[str]:
@@ -21,7 +23,12 @@ def planned_files(spec: ReportSpec) -> list[str]:
 
 
 def links_ttl(spec: ReportSpec) -> timedelta:
-    """Return how long the upload links have to work: as long as the run may take."""
+    """Return how long the upload links have to work: as long as the run may take.
+
+    Nobody knows how long a Job waits in a queue of Kueue: as long as S3 allows.
+    """
+    if spec.run.kueue_queue_name is not None:
+        return _LONGEST
     return parse_duration(spec.run.timeout) + _START_MARGIN
 
 

@@ -4,12 +4,13 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from report_operator.api.conditions import ENDED, ConditionType, Phase, Reason
-from report_operator.api.report import Artifact, Condition, Period, ReportSpec, ReportStatus
+from report_operator.api.report import Artifact, Condition, Period, QueuePlace, ReportSpec, ReportStatus
 from report_operator.api.run import Result
 from report_operator.plan import artifacts
 from report_operator.plan.facts import Facts
 from report_operator.plan.failure import Cause
 from report_operator.plan.objects import Job
+from report_operator.plan.run_queue import Turn
 
 GOES_ON = frozenset(
     {
@@ -33,12 +34,21 @@ def of_outage(facts: Facts, cause: Cause) -> ReportStatus:
     previous = facts.subject.status
     if previous.phase is None or previous.phase in ENDED:
         previous = ReportStatus(phase=Phase.QUEUED, run_id=facts.subject.run_id)
-    return _with_cause(facts, previous, cause)
+    return _with_cause(facts, previous.model_copy(update={"queue": None}), cause)
 
 
 def of_refusal(facts: Facts, cause: Cause) -> ReportStatus:
     """Return the status of a generation whose Job cannot be made."""
     return _with_cause(facts, ReportStatus(phase=Phase.QUEUED, run_id=facts.subject.run_id), cause)
+
+
+def of_waiting(facts: Facts, turn: Turn, cause: Cause) -> ReportStatus:
+    """Return the status of a generation whose turn it is not."""
+    seconds = round(turn.wait.total_seconds()) if turn.wait is not None else None
+    place = QueuePlace(position=turn.position, since=_seconds(turn.since), estimated_wait_seconds=seconds)
+    period = _in_utc(facts.subject.spec)
+    fresh = ReportStatus(phase=Phase.QUEUED, run_id=facts.subject.run_id, period=period, queue=place)
+    return _with_cause(facts, fresh, cause)
 
 
 def of_replaced(facts: Facts, older: Job, cause: Cause) -> ReportStatus:
