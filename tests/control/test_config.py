@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from report_operator.control.config import Config, ConfigError
+from report_operator.plan.run_queue import Limits
 
 LEAST = {"REPORT_OPERATOR_IMAGE": "example/report-operator:1", "REPORT_OPERATOR_STORE_BUCKET": "reports"}
 
@@ -14,6 +15,7 @@ def test_defaults() -> None:
     assert (config.workers, config.http_port, config.log_level) == (16, 8080, "INFO")
     assert config.job_ttl_time == timedelta(hours=1)
     assert config.defaults.scratch_size == "10Gi"
+    assert config.run_limits == Limits(50, 20)
     assert config.store.endpoint is None
 
 
@@ -23,6 +25,8 @@ def test_every_setting_arrives() -> None:
         "IMAGE_PULL_SECRETS": "one,two",
         "RUN_RESOURCES": '{"limits": {"cpu": 1, "memory": "512Mi"}}',
         "RUN_SCRATCH_SIZE": "1Gi",
+        "RUN_LIMIT_TOTAL": "7",
+        "RUN_LIMIT_PER_NAMESPACE": "0",
         "JOB_TTL": "10m",
         "STORE_ENDPOINT": "http://store:8333",
         "STORE_PUBLIC_ENDPOINT": "https://files.example.com",
@@ -34,6 +38,7 @@ def test_every_setting_arrives() -> None:
     assert config.defaults.image_pull_policy == "Always"
     assert config.defaults.image_pull_secrets == ("one", "two")
     assert config.defaults.resources.to_wire() == {"requests": {}, "limits": {"cpu": "1", "memory": "512Mi"}}
+    assert config.run_limits == Limits(7, None)
     assert config.job_ttl_time == timedelta(minutes=10)
     store = config.store
     assert (store.endpoint, store.public_endpoint) == ("http://store:8333", "https://files.example.com")
@@ -51,6 +56,7 @@ def test_empty_values_of_a_chart_are_no_values() -> None:
     ("name", "value", "says"),
     [
         ("WORKERS", "0", "REPORT_OPERATOR_WORKERS='0'"),
+        ("RUN_LIMIT_TOTAL", "-1", "REPORT_OPERATOR_RUN_LIMIT_TOTAL='-1'"),
         ("RUN_RESOURCES", "{", "REPORT_OPERATOR_RUN_RESOURCES='{'"),
         ("RUN_SCRATCH_SIZE", "10 GB", "REPORT_OPERATOR_RUN_SCRATCH_SIZE='10 GB'"),
         ("JOB_TTL", "1 day", "REPORT_OPERATOR_JOB_TTL='1 day'"),

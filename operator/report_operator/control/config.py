@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, Valida
 from report_operator.api.fields import Duration, parse_duration
 from report_operator.api.job import Resources
 from report_operator.plan.job import RunDefaults
+from report_operator.plan.run_queue import Limits
 from report_operator.store.s3 import S3Settings
 
 PREFIX = "REPORT_OPERATOR_"
@@ -53,6 +54,10 @@ class Config(BaseModel):
     """Limit of each scratch volume of a run."""
     job_ttl: Duration = "1h"
     """How long the Job and pods of an ended run stay, for their logs."""
+    run_limit_total: Annotated[int, Field(ge=0)] = 50
+    """Runs that may be under way in the cluster at the same time; 0 is no limit."""
+    run_limit_per_namespace: Annotated[int, Field(ge=0)] = 20
+    """Runs that may be under way in a namespace at the same time; 0 is no limit."""
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """Reports that are worked on at the same time."""
     store_bucket: Annotated[str, Field(min_length=3)]
@@ -93,6 +98,11 @@ class Config(BaseModel):
             resources=self.run_resources,
             scratch_size=self.run_scratch_size,
         )
+
+    @property
+    def run_limits(self) -> Limits:
+        """Return how many runs may be under way."""
+        return Limits(self.run_limit_total or None, self.run_limit_per_namespace or None)
 
     @property
     def store(self) -> S3Settings:
