@@ -16,8 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 CHART = ROOT / "charts/report-operator"
 INSTALL = ROOT / "manifests/install.yaml"
 NAMESPACE = "report-operator"
-INSTALLED = ("reports.report-operator.io.yaml",)
-"""What the operator follows. ScheduledReport joins with its controller: before, such an object would wait for ever."""
 _TABLE_BEGIN, _TABLE_END = "<!-- values: generated -->\n", "<!-- end of values -->\n"
 _NAMESPACE = f"""\
 # Generated from charts/report-operator by `make generate`; do not edit.
@@ -35,8 +33,8 @@ def main() -> None:
     schema = json.loads((CHART / "values.schema.json").read_text())
     _write(CHART / "values.yaml", values_yaml(schema))
     _write(CHART / "README.md", with_table((CHART / "README.md").read_text(), schema))
-    for name in INSTALLED:
-        _write(CHART / "files/crds" / name, (ROOT / "crds" / name).read_text())
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        _write(CHART / "files/crds" / path.name, path.read_text())
     _write(INSTALL, install_yaml())
 
 

@@ -132,9 +132,12 @@ def test_operator_may_do_this_and_no_more(api: httpx.Client) -> None:
     everybody = {f"selfsubject{name}.authorization.k8s.io" for name in ("accessreviews", "rulesreviews")}
     everybody.add("selfsubjectreviews.authentication.k8s.io")
     assert {name: verbs for name, verbs in granted.items() if name not in everybody} == {
-        "reports.report-operator.io": {"get", "list", "watch"},
-        "reports/status.report-operator.io": {"get", "patch", "update"},
+        "reports.report-operator.io": {"create", "delete", "get", "list", "patch", "watch"},
+        "reports/status.report-operator.io": {"update"},
         "reports/finalizers.report-operator.io": {"update"},
+        "scheduledreports.report-operator.io": {"get", "list", "watch"},
+        "scheduledreports/status.report-operator.io": {"update"},
+        "scheduledreports/finalizers.report-operator.io": {"update"},
         "jobs.batch": {"create", "delete", "get", "list", "patch", "watch"},
         "pods": {"get", "list", "watch"},
         "secrets": {"create", "delete"},

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from report_operator.api.metadata import RUN_ID_LABEL
 from report_operator.cluster.errors import ConflictError
 from report_operator.control.actions import Actor
+from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.subject import Subject
@@ -29,7 +30,7 @@ class Process:
     def __init__(self, world: World) -> None:
         cluster = as_cluster(world)
         actor = Actor(cluster, as_store(world), DEFAULTS, timedelta(hours=1))
-        self._reconciler = Reconciler(cluster, actor, "operator-0", now=lambda: world.now)
+        self._reconciler = Reconciler(cluster, actor, Manifests(), "operator-0", now=lambda: world.now)
         self._look: Coroutine[Any, Any, Any] | None = None
 
     def step(self) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from report_operator.cluster.client import Cluster
 from report_operator.control.actions import Actor
+from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler
 from report_operator.plan.job import RunDefaults
 from tests.support import objects
@@ -33,7 +34,7 @@ class Play:
         self.calls: list[str] = []
         cluster = cast("Cluster", Recording(self.world, self.calls))
         actor = Actor(cluster, as_store(self.world), RunDefaults(image="example/report-operator:1"), timedelta(hours=1))
-        self.reconciler = Reconciler(cluster, actor, "operator-0", now=lambda: self.world.now)
+        self.reconciler = Reconciler(cluster, actor, Manifests(), "operator-0", now=lambda: self.world.now)
 
     def look(self) -> list[str]:
         """Return the calls of a look."""

@@ -21,6 +21,8 @@ from tests.support.cluster import eventually
 
 Json = dict[str, Any]
 PATIENCE = 20.0
+_OURS = "/apis/report-operator.io/v1alpha1"
+_GROUPS = {"reports": _OURS, "scheduledreports": _OURS, "jobs": "/apis/batch/v1"}
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,7 @@ class Team:
 
     def path(self, kind: str, name: str = "") -> str:
         """Return the path of a kind or object."""
-        group = {"reports": "/apis/report-operator.io/v1alpha1", "jobs": "/apis/batch/v1"}.get(kind, "/api/v1")
-        return f"{group}/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")
+        return f"{_GROUPS.get(kind, '/api/v1')}/namespaces/{self.namespace}/{kind}" + (f"/{name}" if name else "")
 
     def post(self, kind: str, manifest: Json) -> Json:
         """Create an object."""

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from report_operator.cluster import client, errors
+from report_operator.cluster import client, connection, errors
 from report_operator.cluster.client import Cluster
 from tests.server.process import kubeconfig
 from tests.server.team import Team
@@ -97,8 +97,32 @@ async def test_all_pages_are_read(cluster: Cluster, team: Team, monkeypatch: pyt
     monkeypatch.setattr(client, "PAGE", 2)
     for number in range(5):
         team.create(f"report-{number}")
-    found = [m["metadata"]["name"] async for m in cluster.reports() if m["metadata"]["namespace"] == team.namespace]
-    assert found == [f"report-{number}" for number in range(5)]
+    pages = [page async for page in cluster.report_pages()]
+    names = [each["metadata"] for page in pages for each in page["items"]]
+    mine = [each["name"] for each in names if each["namespace"] == team.namespace]
+    assert mine == [f"report-{number}" for number in range(5)]
+    assert len({page["metadata"]["resourceVersion"] for page in pages}) == 1
+
+
+async def test_a_watch_goes_on_where_a_listing_ended(cluster: Cluster, team: Team) -> None:
+    team.create("before")
+    versions = [page["metadata"]["resourceVersion"] async for page in cluster.report_pages()]
+    team.create("weekly")
+    team.patch("reports", "weekly", {"metadata": {"labels": {"a": "b"}}})
+    team.delete("reports", "weekly")
+    seen = []
+    async for event in cluster.watch_reports(versions[-1]):
+        if event["object"]["metadata"].get("namespace") == team.namespace:
+            seen.append((event["type"], event["object"]["metadata"]["name"]))
+        if event["type"] == "DELETED":
+            break
+    assert seen == [("ADDED", "weekly"), ("MODIFIED", "weekly"), ("DELETED", "weekly")]
+
+
+async def test_a_watch_from_what_is_forgotten(cluster: Cluster, team: Team) -> None:
+    team.create("weekly")
+    with pytest.raises(errors.ExpiredError, match="too old resource version"):
+        await anext(aiter(cluster.watch_reports("1")))
 
 
 async def test_requests_are_counted_by_resource(cluster: Cluster, team: Team, seen: list[tuple[str, str, int]]) -> None:
@@ -159,6 +183,6 @@ async def test_nowhere_to_connect_to(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 def test_answers_that_a_test_server_does_not_give(
     status: int, headers: dict[str, str], body: bytes, error: type[errors.ClusterError], retry_after: float | None
 ) -> None:
-    made = client._error(status, headers, body)
+    made = connection._error(status, headers, body)
     assert type(made) is error
     assert getattr(made, "retry_after", None) == retry_after

@@ -4,7 +4,6 @@ import base64
 import itertools
 import json
 import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,36 +12,15 @@ import httpx
 import pytest
 
 from report_operator.api.run import Links, Outcome
-from tests.server.process import Operator, kubeconfig, operator, service_account
+from tests.server.process import Operator, kubeconfig, operator
 from tests.server.team import PATIENCE, Team
-from tests.support import objects, seaweedfs
-from tests.support.apiserver import ApiServer
+from tests.support import objects
 from tests.support.cluster import eventually
 from tests.support.ports import free_ports
 from tests.support.seaweedfs import SeaweedFS
 
 Json = dict[str, Any]
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
-    with seaweedfs.running(tmp_path_factory.mktemp("seaweedfs")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def access(api_server: ApiServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return service_account(api_server, tmp_path_factory.mktemp("access"))
-
-
-@pytest.fixture(scope="module")
-def running(access: Path, store: SeaweedFS, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    log = tmp_path_factory.mktemp("operator") / "log"
-    with operator(access, store, log) as process:
-        yield process.wait_ready()
-        assert process.process.poll() is None
-        assert '"level": "error"' not in log.read_text()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from report_operator.api.crd import SCHEDULED_REPORT, definition_of
-from report_operator.plan.schedule.child import Child, is_child
+from report_operator.plan.schedule.child import Child, maker_of
 from report_operator.plan.schedule.facts import Facts
 from report_operator.plan.schedule.subject import Subject
 from report_operator.plan.scheduled_report import decide
@@ -72,7 +72,7 @@ def test_reports_and_status_of_a_decision_are_accepted_as_they_are(api: httpx.Cl
         assert answer.status_code == httpx.codes.CREATED, answer.text
         report = answer.json()
         assert report["spec"] == manifest["spec"]
-        assert is_child(report, subject)
+        assert maker_of(report) == subject.uid
         assert Child.from_manifest(report).is_owned
     status = decision.status.to_wire()
     answer = api.put(

@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 
 from report_operator.api.crd import REPORT, SCHEDULED_REPORT, schema_of
-from report_operator.plan.schedule.child import Child, is_child
+from report_operator.plan.schedule.child import Child, maker_of
 from report_operator.plan.schedule.facts import Decision, Facts
 from report_operator.plan.schedule.subject import Subject
 from report_operator.plan.scheduled_report import decide
@@ -91,7 +91,9 @@ class World:
     def facts(self, refusals: Mapping[str, str] | None = None) -> Facts:
         """Return what an operator gathers."""
         subject = Subject.from_manifest(self.manifest)
-        children = tuple(Child.from_manifest(report) for report in self.reports.values() if is_child(report, subject))
+        children = tuple(
+            Child.from_manifest(report) for report in self.reports.values() if maker_of(report) == subject.uid
+        )
         return Facts(self.now, subject, children, refusals or {})
 
     def operate(self, steps: int | None = None, to: str | None = None) -> Decision:

@@ -17,6 +17,10 @@ class ConflictError(ClusterError):
     """The object was changed since it was read (HTTP 409)."""
 
 
+class ExpiredError(ClusterError):
+    """A listing or watch goes on from where the API server does not remember any more (HTTP 410); begin anew."""
+
+
 class RefusedError(ClusterError):
     """The request itself is refused: admission, quota, validation, permission (another HTTP 4xx)."""
 

@@ -2,14 +2,16 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
 from report_operator.api.fields import parse_duration
+from report_operator.api.outputs import OutputFormat
 from report_operator.api.report import ReportSpec
-from report_operator.api.run import RESULT_FILE, Links, Outcome, Result
-from report_operator.cluster.client import Cluster, Json
+from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Links, Outcome, Result
+from report_operator.cluster.client import Cluster
+from report_operator.cluster.connection import Json
 from report_operator.cluster.errors import (
     AlreadyExistsError,
     ClusterError,
@@ -17,7 +19,7 @@ from report_operator.cluster.errors import (
     NotFoundError,
     RefusedError,
 )
-from report_operator.plan import job, names, secret
+from report_operator.plan import artifacts, job, names, secret
 from report_operator.plan.facts import (
     Action,
     DeleteJob,
@@ -32,7 +34,7 @@ from report_operator.plan.facts import (
 )
 from report_operator.plan.objects import Job
 from report_operator.plan.subject import Subject
-from report_operator.store.s3 import S3Store
+from report_operator.store.s3 import Link, S3Store
 
 _RESULT_LIMIT = 1024 * 1024
 """Bytes of a result that are read: a run is not trusted with the operator's memory."""
@@ -76,7 +78,7 @@ class Actor:
     async def _start_run(self, facts: Facts) -> Facts:
         subject, spec = facts.subject, _spec(facts.subject)
         await self.store.ensure_bucket()
-        links = await self._sign_uploads(subject, spec)
+        links = await self._sign_links(subject, spec, facts.now)
         try:
             await self._create_secret(subject, secret.manifest(subject, spec, links, facts.now))
             created = await self.cluster.create_job(job.manifest(subject, spec, self.defaults))
@@ -111,13 +113,29 @@ class Actor:
         except NotFoundError:
             return None
 
-    async def _sign_uploads(self, subject: Subject, spec: ReportSpec) -> Links:
+    async def _sign_links(self, subject: Subject, spec: ReportSpec, now: datetime) -> Links:
+        ttl = secret.links_ttl(spec)
         keys = {name: subject.prefix + name for name in secret.planned_files(spec)}
-        signed = await self.store.sign_uploads(keys.values(), secret.links_ttl(spec))
-        return Links(
+        signed = await self.store.sign_uploads(keys.values(), ttl)
+        links = Links(
             expires_at=min(link.expires_at for link in signed.values()),
             uploads={name: signed[key].url for name, key in keys.items()},
         )
+        if not spec.destinations:
+            return links
+        outputs = {name: type_ for name, type_ in artifacts.listed(spec).items() if name != LEDGER_FILE}
+        shown = {name: await self._sign_download(subject, spec, name, type_) for name, type_ in outputs.items()}
+        update = {
+            "deliver_until": secret.deliver_until(spec, now),
+            "downloads": {name: link.url for name, link in shown.items()},
+            "downloads_expire_at": min(link.expires_at for link in shown.values()),
+            "entries": await self.store.sign_ledger(subject.prefix, secret.planned_entries(spec), ttl),
+        }
+        return links.model_copy(update=update)
+
+    async def _sign_download(self, subject: Subject, spec: ReportSpec, name: str, format_: OutputFormat) -> Link:
+        shown, ttl = names.download_name(subject.metadata.name, name), parse_duration(spec.download.url_ttl)
+        return await self.store.sign_download(subject.prefix + name, "attachment", shown, format_.media_type, ttl)
 
     async def _read_result(self, subject: Subject, outcome: Outcome | None) -> Stored:
         result, problem = await self._result(subject, outcome or Outcome())
@@ -140,14 +158,14 @@ class Actor:
         sizes = await self.store.sizes(subject.prefix)
         ttl = parse_duration(spec.download.url_ttl)
         files = {}
-        for output in spec.outputs:
-            key = subject.prefix + output.file_name
+        for name, format_ in artifacts.listed(spec).items():
+            key = subject.prefix + name
             if key not in sizes:
                 continue
-            shown = names.download_name(subject.metadata.name, output)
-            download = await self.store.sign_download(key, "attachment", shown, output.format.media_type, ttl)
-            view = await self.store.sign_download(key, "inline", shown, output.format.media_type, ttl)
-            files[output.file_name] = StoredFile(
+            shown = names.download_name(subject.metadata.name, name)
+            download = await self._sign_download(subject, spec, name, format_)
+            view = await self.store.sign_download(key, "inline", shown, format_.media_type, ttl)
+            files[name] = StoredFile(
                 size=sizes[key],
                 uri=self.store.uri(key),
                 download_url=download.url,

@@ -8,12 +8,12 @@ from typing import Any
 
 _QUIET = ("kopf.objects", "aiohttp.access", "botocore", "urllib3")
 """Loggers that tell of every single thing."""
-_FIELDS = ("report", "run_id")
+_FIELDS = ("report", "scheduled_report", "run_id")
 """What a record may carry in `extra`."""
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes time (UTC, RFC 3339), level, logger, message, and `report` and `run_id` where the record has them."""
+    """Writes time (UTC, RFC 3339), level, logger, message, and what it is about where the record says that."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""

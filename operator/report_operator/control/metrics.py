@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
-from report_operator.api.conditions import Phase
+from report_operator.api.conditions import ENDED
 from report_operator.api.report import ReportStatus
 
 REGISTRY = CollectorRegistry()
@@ -11,14 +11,19 @@ PlatformCollector(registry=REGISTRY)
 
 LOOKS = Counter(
     "report_operator_reconciles",
-    "Looks at Reports, by how they ended: ok, conflict, unavailable, error.",
-    ["result"],
+    "Looks at objects, by kind and how they ended: ok, conflict, unavailable, error.",
+    ["kind", "result"],
     registry=REGISTRY,
 )
-LOOK_SECONDS = Histogram("report_operator_reconcile_seconds", "Duration of a look at a Report.", registry=REGISTRY)
-QUEUE_LENGTH = Gauge("report_operator_queue_length", "Reports that wait for a worker.", registry=REGISTRY)
+LOOK_SECONDS = Histogram(
+    "report_operator_reconcile_seconds", "Duration of a look at an object.", ["kind"], registry=REGISTRY
+)
+QUEUE_LENGTH = Gauge("report_operator_queue_length", "Objects that wait for a worker.", ["kind"], registry=REGISTRY)
 QUEUE_WAIT = Gauge(
-    "report_operator_queue_wait_seconds", "How long the oldest Report has waited for a worker.", registry=REGISTRY
+    "report_operator_queue_wait_seconds",
+    "How long the oldest object has waited for a worker.",
+    ["kind"],
+    registry=REGISTRY,
 )
 API_REQUESTS = Counter(
     "report_operator_api_requests",
@@ -38,7 +43,7 @@ RUN_SECONDS = Histogram(
 
 def observe_status(old: ReportStatus, new: ReportStatus) -> None:
     """Count a run that has just ended."""
-    ended = new.phase in (Phase.SUCCEEDED, Phase.FAILED) and new.reason is not None
+    ended = new.phase in ENDED and new.reason is not None
     if not ended or (old.phase is new.phase and old.run_id == new.run_id):
         return
     phase = str(new.phase)

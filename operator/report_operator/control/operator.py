@@ -11,112 +11,84 @@ from typing import Any
 import kopf
 
 from report_operator.cluster.client import Cluster
-from report_operator.cluster.errors import ClusterError, ConflictError, UnavailableError
+from report_operator.cluster.errors import UnavailableError
 from report_operator.control import handlers, health, logs, metrics, watching
 from report_operator.control.actions import Actor
+from report_operator.control.children import Children
+from report_operator.control.clockwork import Clockwork
 from report_operator.control.config import Config, ConfigError
-from report_operator.control.queue import Workers, WorkQueue
-from report_operator.control.reconcile import Reconciler, ReportKey
-from report_operator.plan import interest
-from report_operator.store.errors import StoreError
+from report_operator.control.controller import Controller, Key
+from report_operator.control.manifests import Manifests
+from report_operator.control.reconcile import Reconciler, utc_now
+from report_operator.control.reports import Reports
+from report_operator.control.schedules import ScheduleReconciler
 from report_operator.store.s3 import S3Store
 
 logger = logging.getLogger(__name__)
 
-RESYNC_SECONDS = 600.0
-"""Between own listings of all Reports: kopf does not notice what was deleted or changed during a gap in a watch."""
-LISTING_RETRY_SECONDS = 5.0
-LOOK_SECONDS = 120.0
-"""A look takes a dozen requests; one that takes longer than this is given up and tried again."""
-CONFLICT_SECONDS = 0.1
-"""After somebody else was faster: soon, but no busy loop."""
 STOP_SECONDS = 60.0
 """For everything at the end; the pod's terminationGracePeriodSeconds is longer."""
-_WATCHED = ("reports", "jobs", "pods")
+_WATCHED_BY_KOPF = ("scheduledreports", "jobs", "pods")
 
 
 class Operator:
-    """One operator process."""
+    """One operator process: a controller for each kind, and what feeds their queues."""
 
-    def __init__(self, cluster: Cluster, reconciler: Reconciler, workers: int) -> None:
-        self._cluster = cluster
-        self._reconciler = reconciler
-        self._listed = False
-        self.queue: WorkQueue[ReportKey] = WorkQueue()
-        self.workers = Workers(self.queue, self.look, workers)
-        self._resync = asyncio.create_task(self._list_for_ever(), name="resync")
+    def __init__(self, cluster: Cluster, actor: Actor, instance: str, workers: int) -> None:
+        self.known_schedules = Manifests()
+        children, pending = Children(), Manifests()
+        clockwork = Clockwork(self._ring, utc_now)
+        of_reports = Reconciler(cluster, actor, pending, instance)
+        of_schedules = ScheduleReconciler(cluster, self.known_schedules, children, clockwork, instance, utc_now)
+        self.reports = Controller("report", of_reports.reconcile)
+        self.schedules = Controller("scheduled_report", of_schedules.reconcile)
+        self._controllers = (self.reports, self.schedules)
+        self._followed = Reports(cluster, children, pending, self.reports.queue, self.schedules.queue)
+        self._endless = [
+            asyncio.create_task(self._followed.follow(), name="reports"),
+            asyncio.create_task(clockwork.run(), name="clockwork"),
+        ]
+        self._starting = asyncio.create_task(self._start(workers), name="start")
 
-    async def look(self, key: ReportKey) -> None:
-        """Look at one Report; whatever goes wrong stays with it."""
-        report = "/".join(key)
-        with metrics.LOOK_SECONDS.time():
-            result = await self._look(key, report)
-        metrics.LOOKS.labels(result=result).inc()
+    def _ring(self, key: Key) -> None:
+        self.schedules.queue.add(key)
 
-    async def _look(self, key: ReportKey, report: str) -> str:
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                then = await self._reconciler.reconcile(key)
-        except ConflictError as error:
-            logger.debug("%s; looking again", error, extra={"report": report})
-            self.queue.add(key, CONFLICT_SECONDS)
-            return "conflict"
-        except (ClusterError, StoreError, TimeoutError) as error:
-            wait = self.queue.retry(key, getattr(error, "retry_after", None) or 0.0)
-            logger.warning("%s; trying again in %.0f s", error, wait, extra={"report": report})
-            return "unavailable"
-        except Exception:
-            wait = self.queue.retry(key)
-            logger.exception("a fault of the operator; trying again in %.0f s", wait, extra={"report": report})
-            return "error"
-        if then.retry:
-            self.queue.retry(key)
-            return "unavailable"
-        self.queue.forget(key)
-        if then.after is not None:
-            self.queue.add(key, then.after.total_seconds())
-        return "ok"
+    async def _start(self, workers: int) -> None:
+        self.reports.start(workers)
+        # Before all Reports are known, a slot would seem to have none.
+        await self._followed.listed.wait()
+        self.schedules.start(workers)
 
     async def stop(self) -> None:
         """Take no further work and finish what is at hand."""
-        self._resync.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._resync
-        await self.workers.stop(patience=STOP_SECONDS - 10)
+        tasks = [self._starting, *self._endless]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(controller.stop(patience=STOP_SECONDS - 10) for controller in self._controllers))
 
     def not_alive(self) -> str:
         """Return why the process is to be restarted, or an empty text."""
-        if not self.workers.alive or self._resync.done():
+        if any(task.done() for task in self._endless) or not all(each.alive for each in self._controllers):
             return "a task that never ends has ended"
-        if self.queue.longest_work > health.STUCK_SECONDS:
-            return f"a worker has been busy with one Report for {self.queue.longest_work:.0f} s"
+        longest = max(controller.queue.longest_work for controller in self._controllers)
+        if longest > health.STUCK_SECONDS:
+            return f"a worker has been busy with one object for {longest:.0f} s"
         return ""
 
     def not_ready(self) -> str:
         """Return what is still missing, or an empty text."""
-        if not self._listed:
+        if not self._followed.listed.is_set():
             return "the Reports have not been listed yet"
         running = {task.get_name() for task in asyncio.all_tasks() if not task.done()}
-        missing = [kind for kind in _WATCHED if not any(name.startswith(f"watcher for {kind}.") for name in running)]
+        missing = [k for k in _WATCHED_BY_KOPF if not any(name.startswith(f"watcher for {k}.") for name in running)]
         return f"not watching: {', '.join(missing)}" if missing else ""
 
     def collect(self) -> None:
         """Bring the gauges up to date."""
-        metrics.QUEUE_LENGTH.set(len(self.queue))
-        metrics.QUEUE_WAIT.set(self.queue.longest_wait)
-
-    async def _list_for_ever(self) -> None:
-        while True:
-            try:
-                async for manifest in self._cluster.reports():
-                    if interest.in_report(manifest, listed=True):
-                        self.queue.add((manifest["metadata"]["namespace"], manifest["metadata"]["name"]))
-            except ClusterError as error:
-                logger.warning("the Reports cannot be listed: %s", error)
-                await asyncio.sleep(LISTING_RETRY_SECONDS)
-            else:
-                self._listed = True
-                await asyncio.sleep(RESYNC_SECONDS)
+        for controller in self._controllers:
+            metrics.QUEUE_LENGTH.labels(kind=controller.kind).set(len(controller.queue))
+            metrics.QUEUE_WAIT.labels(kind=controller.kind).set(controller.queue.longest_wait)
 
 
 async def serve(config: Config) -> None:
@@ -128,7 +100,7 @@ async def serve(config: Config) -> None:
     async with contextlib.AsyncExitStack() as stack:
         operator, cluster = await _start(config, instance, stack)
         watching.log_in(registry, cluster)
-        handlers.register(registry, operator.queue)
+        handlers.register(registry, operator.reports.queue, operator.schedules.queue, operator.known_schedules)
 
         @kopf.on.cleanup(registry=registry)
         async def stop(**_: object) -> None:
@@ -141,10 +113,10 @@ async def serve(config: Config) -> None:
 async def _start(config: Config, instance: str, stack: contextlib.AsyncExitStack) -> tuple[Operator, Cluster]:
     store = S3Store(config.store)
     stack.callback(store.close)
-    cluster = await Cluster.connect(config.workers, metrics.observe_request)
+    cluster = await Cluster.connect(2 * config.workers, metrics.observe_request)
     stack.push_async_callback(cluster.close)
     actor = Actor(cluster, store, config.defaults, config.job_ttl_time)
-    operator = Operator(cluster, Reconciler(cluster, actor, instance), config.workers)
+    operator = Operator(cluster, actor, instance, config.workers)
     stack.push_async_callback(operator.stop)
     probes = health.Health(operator.not_alive, operator.not_ready, operator.collect)
     server = await health.serve(probes, config.http_host, config.http_port)

@@ -3,13 +3,16 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from report_operator.cluster import facts as cluster_facts
-from report_operator.cluster.client import Cluster, Json
+from report_operator.cluster.client import Cluster
+from report_operator.cluster.connection import Json
 from report_operator.cluster.errors import ClusterError, NotFoundError, UnavailableError
 from report_operator.control import metrics
 from report_operator.control.actions import Actor, AlreadyStartedError
+from report_operator.control.controller import Key, Next
+from report_operator.control.manifests import Manifests
 from report_operator.plan import event
 from report_operator.plan.facts import Announcement, Decision, Facts, ReadResult, StartRun
 from report_operator.plan.report import decide
@@ -18,18 +21,7 @@ from report_operator.store.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
-ReportKey = tuple[str, str]
-"""Namespace and name of a Report."""
-
 _MOST_ROUNDS = 4
-
-
-@dataclass(frozen=True)
-class Next:
-    """When to look at the Report again; never, unless something happens, when neither is set."""
-
-    after: timedelta | None = None
-    retry: bool = False
 
 
 def utc_now() -> datetime:
@@ -43,18 +35,20 @@ class Reconciler:
 
     cluster: Cluster
     actor: Actor
+    pending: Manifests
+    """Reports that the watch has told of since the last look."""
     instance: str
     """Name of the operator's pod, for Events."""
     now: Callable[[], datetime] = utc_now
 
-    async def reconcile(self, key: ReportKey) -> Next:
+    async def reconcile(self, key: Key) -> Next:
         """Look at a Report once.
 
         Raises ConflictError when it changed meanwhile, UnavailableError or StoreError when something cannot be reached;
         what can be shown of that on the Report is shown before.
         """
         try:
-            manifest = await self.cluster.report(*key)
+            manifest = self.pending.take(key) or await self.cluster.report(*key)
         except NotFoundError:
             return Next()
         subject = Subject.from_manifest(manifest)
@@ -103,6 +97,6 @@ class Reconciler:
             extra={"report": key, "run_id": subject.run_id},
         )
         try:
-            await self.cluster.create_event(event.manifest(subject, announcement, self.instance, self.now()))
+            await self.cluster.create_event(event.of_report(subject, announcement, self.instance, self.now()))
         except ClusterError as error:
             logger.info("an Event could not be recorded: %s", error, extra={"report": key, "run_id": subject.run_id})

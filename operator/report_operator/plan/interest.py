@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from report_operator.api.conditions import Phase, Reason, Stage
+from report_operator.api.metadata import RECONCILE_ANNOTATION, RUN_NOW_ANNOTATION, RUN_PERIOD_ANNOTATION
 from report_operator.plan.objects import Job, Pod
+
+
+class ScheduleView(NamedTuple):
+    """What decisions depend on in a ScheduledReport."""
+
+    uid: str
+    generation: int
+    run_now: str | None
+    run_period: str | None
+    reconcile: str | None
 
 
 class JobView(NamedTuple):
@@ -29,6 +40,8 @@ NEW_JOB = JobView()
 NEW_POD = PodView()
 """A pod that has not started."""
 
+REQUESTS = (RUN_NOW_ANNOTATION, RUN_PERIOD_ANNOTATION, RECONCILE_ANNOTATION)
+"""Annotations by which people and tools ask for something, in the order of ScheduleView."""
 _ON_ITS_WAY = frozenset({"", "PodInitializing", "ContainerCreating"})
 
 
@@ -45,6 +58,13 @@ def in_report(manifest: Mapping[str, Any], *, listed: bool) -> bool:
         return True
     unread = status.get("reason") == Reason.INVALID_SPEC and "runID" not in status
     return listed and (unread or status.get("phase") in {Phase.QUEUED, Phase.RUNNING})
+
+
+def in_schedule(manifest: Mapping[str, Any]) -> ScheduleView:
+    """Return what to compare with what was seen before: the status changes by the operator's own hand."""
+    metadata = manifest["metadata"]
+    annotations = metadata.get("annotations") or {}
+    return ScheduleView(metadata["uid"], metadata["generation"], *(annotations.get(name) for name in REQUESTS))
 
 
 def in_job(manifest: Mapping[str, Any]) -> JobView | None:

@@ -5,7 +5,7 @@ tool that is copied to a child gets the child pruned (vmware-tanzu/velero #2975)
 deleting the ScheduledReport keeps them, unless `history.onDelete` is Delete: then the garbage collector deletes them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -58,7 +58,7 @@ class Child:
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
-        """Read a Report that `is_child` is true of, as it came from the API server.
+        """Read a Report that a ScheduledReport has made, as it came from the API server.
 
         Where somebody has changed our labels or annotations, it is a scheduled run of the time that it was made.
         """
@@ -92,10 +92,10 @@ class Child:
         return not self.has_ended and not self.is_deleted
 
 
-def is_child(manifest: Mapping[str, Any], subject: Subject) -> bool:
-    """Return whether a Report was made by this ScheduledReport, and not by one of that name before, nor by a user."""
+def maker_of(manifest: Mapping[str, Any]) -> str | None:
+    """Return the UID of the ScheduledReport that has made a Report; None when a user has made it."""
     labels = manifest["metadata"].get("labels") or {}
-    return labels.get(SCHEDULE_UID_LABEL) == subject.uid and labels.get(MANAGED_BY_LABEL) == MANAGER
+    return labels.get(SCHEDULE_UID_LABEL) if labels.get(MANAGED_BY_LABEL) == MANAGER else None
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,12 @@ def owner_reference(subject: Subject) -> dict[str, Any]:
         "uid": subject.uid,
         "controller": True,
     }
+
+
+def with_owner(references: Iterable[Mapping[str, Any]], subject: Subject, *, owned: bool) -> list[Mapping[str, Any]]:
+    """Return a Report's owner references with ours among them, or without; those of others stay."""
+    others = [reference for reference in references if reference["uid"] != subject.uid]
+    return [*others, owner_reference(subject)] if owned else others
 
 
 def _time(text: str | None) -> datetime | None:

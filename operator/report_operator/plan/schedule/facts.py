@@ -20,7 +20,7 @@ class Facts:
     subject: Subject
     """The ScheduledReport."""
     children: tuple[Child, ...] = ()
-    """All its Reports: those that `child.is_child` is true of."""
+    """All its Reports: those that `child.maker_of` says it has made."""
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Reports of the decision before that the API server does not take, by name, and what it said."""
 

@@ -1,0 +1,58 @@
+"""Objects as they were last seen, so that a look need not ask for them again."""
+
+import json
+import zlib
+
+from report_operator.api.report import key_of
+from report_operator.cluster.connection import Json
+from report_operator.control.controller import Key
+
+
+class Manifests:
+    """The last seen state of objects, by namespace and name; packed, as ten thousand are to fit into a few megabytes.
+
+    What a watch tells may be older than what a write has returned, so only a newer state replaces an older one.
+    Resource versions can be compared (KEP-5504; they are etcd's revisions in all versions before it).
+    """
+
+    def __init__(self) -> None:
+        self._packed: dict[Key, tuple[int, bytes]] = {}
+        self._listed: set[Key] = set()
+
+    def put_listed(self, manifest: Json) -> None:
+        """Remember an object of a listing.
+
+        When it is named a second time there is a second listing: what only the first has named may have gone while
+        nobody watched, so all is forgotten and learnt anew.
+        """
+        key = key_of(manifest)
+        if key in self._listed:
+            self._packed.clear()
+            self._listed.clear()
+        self._listed.add(key)
+        self.put(manifest)
+
+    def put(self, manifest: Json) -> None:
+        """Remember an object, unless a newer state is known."""
+        key, version = key_of(manifest), int(manifest["metadata"]["resourceVersion"])
+        known = self._packed.get(key)
+        if known is None or known[0] < version:
+            self._packed[key] = version, zlib.compress(json.dumps(manifest).encode(), level=1)
+
+    def get(self, key: Key) -> Json | None:
+        """Return the object; None when it is not known."""
+        known = self._packed.get(key)
+        if known is None:
+            return None
+        manifest: Json = json.loads(zlib.decompress(known[1]))
+        return manifest
+
+    def take(self, key: Key) -> Json | None:
+        """Return the object and forget it; None when it is not known."""
+        manifest = self.get(key)
+        self.drop(key)
+        return manifest
+
+    def drop(self, key: Key) -> None:
+        """Forget the object."""
+        self._packed.pop(key, None)

@@ -1,0 +1,151 @@
+"""One look at one ScheduledReport: gather, decide, apply."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from report_operator.api.report import key_of
+from report_operator.cluster.client import Cluster
+from report_operator.cluster.connection import Json
+from report_operator.cluster.errors import (
+    AlreadyExistsError,
+    ClusterError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+)
+from report_operator.control.children import Children
+from report_operator.control.clockwork import Clockwork
+from report_operator.control.controller import Key, Next
+from report_operator.control.manifests import Manifests
+from report_operator.plan import event
+from report_operator.plan.facts import Announcement
+from report_operator.plan.schedule.child import maker_of, with_owner
+from report_operator.plan.schedule.facts import Decision, Facts
+from report_operator.plan.schedule.subject import Subject
+from report_operator.plan.scheduled_report import decide
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScheduleReconciler:
+    """Brings ScheduledReports nearer to their specs: Reports made, cancelled, deleted, and the status."""
+
+    cluster: Cluster
+    known: Manifests
+    """ScheduledReports as the watch has told of them."""
+    children: Children
+    clockwork: Clockwork
+    instance: str
+    """Name of the operator's pod, for Events."""
+    now: Callable[[], datetime]
+
+    async def reconcile(self, key: Key) -> Next:
+        """Look at a ScheduledReport once; the clockwork is set to the next time.
+
+        Raises ConflictError when it changed meanwhile, another ClusterError when something cannot be done now. Whatever
+        was done by then is found again by the next look.
+        """
+        manifest = await self._manifest(key)
+        if manifest is None:
+            self.clockwork.set(key, None)
+            return Next()
+        facts, decision = await self._create_reports(self._facts(manifest))
+        await self._record(manifest, facts.subject, decision)
+        self.clockwork.set(key, decision.wake_at)
+        return Next()
+
+    async def _manifest(self, key: Key) -> Json | None:
+        manifest = self.known.get(key)
+        if manifest is None:
+            try:
+                manifest = await self.cluster.scheduled_report(*key)
+            except NotFoundError:
+                return None
+            self.known.put(manifest)
+        return manifest
+
+    def _facts(self, manifest: Json) -> Facts:
+        subject = Subject.from_manifest(manifest)
+        return Facts(self.now(), subject, self.children.of(subject.metadata.namespace, subject.uid))
+
+    async def _create_reports(self, facts: Facts) -> tuple[Facts, Decision]:
+        """Make all Reports that are due; decide again for those that the API server does not take.
+
+        Every round without an end adds a refusal, so there are at most as many as there are Reports to be made.
+        """
+        while True:
+            decision = decide(facts)
+            refusals = await self._create_all(decision.creations)
+            if not refusals:
+                return facts, decision
+            children = self.children.of(facts.subject.metadata.namespace, facts.subject.uid)
+            facts = replace(facts, children=children, refusals={**facts.refusals, **refusals})
+
+    async def _create_all(self, manifests: tuple[Mapping[str, Any], ...]) -> dict[str, str]:
+        """Make Reports, all at once; return those that the API server does not take, and what it said."""
+        tries = [self._create(manifest) for manifest in manifests]
+        answers = await asyncio.gather(*tries, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        names = [manifest["metadata"]["name"] for manifest in manifests]
+        return {name: said for name, said in zip(names, answers, strict=True) if isinstance(said, str)}
+
+    async def _create(self, manifest: Mapping[str, Any]) -> str | None:
+        """Make a Report; return why it cannot be made, or None when it is there. Raises ClusterError in an outage."""
+        metadata = manifest["metadata"]
+        try:
+            self.children.put(await self.cluster.create_report(manifest))
+        except AlreadyExistsError:
+            found = await self.cluster.report(metadata["namespace"], metadata["name"])
+            if maker_of(found) != maker_of(manifest):
+                return "there is a Report of this name that is not of this ScheduledReport; rename it."
+            self.children.put(found)
+        except (RefusedError, NotFoundError) as error:
+            return str(error)
+        return None
+
+    async def _record(self, manifest: Json, subject: Subject, decision: Decision) -> None:
+        namespace = subject.metadata.namespace
+        for name in decision.cancellations:
+            await self.cluster.patch_report(namespace, name, {"spec": {"cancel": True}})
+        if decision.status is not None:
+            await self._write_status(manifest, decision.status.to_wire())
+        for name in decision.ownership.names:
+            await self._set_owner(subject, name, owned=decision.ownership.owned)
+        for name in decision.deletions:
+            await self.cluster.delete_report(namespace, name)
+        for announcement in decision.announcements:
+            await self._announce(subject, announcement)
+
+    async def _write_status(self, manifest: Json, status: Json) -> None:
+        try:
+            self.known.put(await self.cluster.write_status(manifest, status))
+        except (ConflictError, NotFoundError):
+            self.known.drop(key_of(manifest))
+            raise
+
+    async def _set_owner(self, subject: Subject, name: str, *, owned: bool) -> None:
+        """Add our owner reference to a Report, or remove it; others stay as they are."""
+        namespace = subject.metadata.namespace
+        try:
+            found = (await self.cluster.report(namespace, name))["metadata"]
+        except NotFoundError:
+            return
+        references = with_owner(found.get("ownerReferences") or [], subject, owned=owned)
+        patch = {"metadata": {"resourceVersion": found["resourceVersion"], "ownerReferences": references}}
+        await self.cluster.patch_report(namespace, name, patch)
+
+    async def _announce(self, subject: Subject, announcement: Announcement) -> None:
+        about = {"scheduled_report": f"{subject.metadata.namespace}/{subject.metadata.name}"}
+        level = logging.INFO if announcement.type == "Normal" else logging.WARNING
+        logger.log(level, "%s: %s", announcement.reason, announcement.message, extra=about)
+        try:
+            await self.cluster.create_event(event.of_schedule(subject, announcement, self.instance, self.now()))
+        except ClusterError as error:
+            logger.info("an Event could not be recorded: %s", error, extra=about)

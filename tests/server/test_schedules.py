@@ -1,0 +1,308 @@
+"""ScheduledReports on a real API server, by the real clock: what is made when, and what is not."""
+
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server.process import operator
+from tests.server.team import PATIENCE, Team
+from tests.support import objects
+from tests.support.cluster import condition, eventually
+from tests.support.seaweedfs import SeaweedFS
+
+Json = dict[str, Any]
+MINUTELY: Json = {"schedule": ["* * * * *"]}
+YEARLY: Json = {"schedule": ["0 0 1 1 *"]}
+RUN_NOW = "report-operator.io/run-now"
+RUN_PERIOD = "report-operator.io/run-period"
+A_TICK = 75.0
+"""Seconds until a minutely schedule has certainly run."""
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def team(api: httpx.Client) -> Team:
+    return Team.make(api, f"scheduled-{next(_numbers)}")
+
+
+def create(team: Team, name: str = "weekly", metadata: Json | None = None, **spec: Any) -> Json:
+    """Create a ScheduledReport."""
+    manifest = {"apiVersion": "report-operator.io/v1alpha1", "kind": "ScheduledReport"}
+    body = {"template": {"spec": objects.SPEC}, **spec}
+    return team.post("scheduledreports", manifest | {"metadata": {"name": name, **(metadata or {})}, "spec": body})
+
+
+def schedule(team: Team, name: str = "weekly") -> Json:
+    return team.get("scheduledreports", name)
+
+
+def status(team: Team, name: str = "weekly") -> Json:
+    found: Json = schedule(team, name)["status"]
+    return found
+
+
+def edit(team: Team, **spec: Any) -> None:
+    """Change the spec of the ScheduledReport, and wait until that was seen."""
+    generation = team.patch("scheduledreports", "weekly", {"spec": spec})["metadata"]["generation"]
+    wait(team, "the edit is seen", lambda found: found["observedGeneration"] == generation)
+
+
+def ask(team: Team, token: str, period: str | None = None) -> None:
+    annotations = {RUN_NOW: token, RUN_PERIOD: period}
+    team.patch("scheduledreports", "weekly", {"metadata": {"annotations": annotations}})
+
+
+def wait(team: Team, what: str, holds: Any, name: str = "weekly") -> Json:
+    """Return the status of the ScheduledReport once something holds of it."""
+
+    def look() -> Json | None:
+        found = status(team, name)
+        return found if found["observedGeneration"] >= 0 and holds(found) else None
+
+    return eventually(look, PATIENCE, what)
+
+
+def accepted(team: Team, reason: str = "Scheduled") -> Json:
+    """Wait until the ScheduledReport has a Ready condition with this reason."""
+    return wait(team, reason, lambda found: ready(found) == reason)
+
+
+def ready(found: Json) -> str | None:
+    return next((c["reason"] for c in found.get("conditions", []) if c["type"] == "Ready"), None)
+
+
+def children(team: Team, count: int, patience: float = PATIENCE) -> Sequence[Json]:
+    """Return the Reports of the namespace once there are so many, oldest slots first."""
+    found = eventually(
+        lambda: reports if len(reports := team.list("reports")) >= count else None, patience, f"{count} Reports"
+    )
+    assert len(found) == count
+    return sorted(found, key=slot_of)
+
+
+def slot_of(report: Json) -> str:
+    return str(report["metadata"]["annotations"]["report-operator.io/slot"])
+
+
+def minute(time: datetime) -> datetime:
+    return time.replace(second=0, microsecond=0)
+
+
+@pytest.mark.usefixtures("running")
+class TestTicks:
+    def test_a_slot_from_its_time_to_the_end_of_its_run(self, team: Team) -> None:
+        tracked = {"labels": {"argocd.argoproj.io/instance": "reports", "team": "a"}, "annotations": {"note": "mine"}}
+        before = create(team, metadata=tracked, **MINUTELY)
+        planned = accepted(team)
+        assert planned["nextRunTime"] > before["metadata"]["creationTimestamp"]
+        first = children(team, 1, A_TICK)[0]
+        labels = first["metadata"]["labels"]
+        assert labels == {
+            "app.kubernetes.io/managed-by": "report-operator",
+            "report-operator.io/schedule": "weekly",
+            "report-operator.io/schedule-uid": before["metadata"]["uid"],
+            "report-operator.io/trigger": "scheduled",
+        }
+        assert first["metadata"]["annotations"] == {"report-operator.io/slot": planned["nextRunTime"]}
+        assert "ownerReferences" not in first["metadata"]
+        assert first["spec"]["period"] == planned["nextPeriod"]
+        name = first["metadata"]["name"]
+        going = wait(team, "the run is shown", lambda found: found.get("active"))
+        assert [each["name"] for each in going["active"]] == [name]
+        assert (going["lastRun"]["name"], going["lastRun"]["phase"]) == (name, "Active")
+        team.finish(name)
+        ended = wait(team, "the end is shown", lambda found: found["lastRun"]["phase"] == "Succeeded")
+        assert ended["lastSuccessfulTime"] == team.status(name)["completionTime"]
+        assert ended["lastScheduleTime"] == planned["nextRunTime"]
+        after = schedule(team)
+        assert (after["spec"], after["metadata"]["labels"]) == (before["spec"], tracked["labels"])
+        assert after["metadata"]["annotations"] == {"note": "mine"}
+        assert "finalizers" not in after["metadata"]
+
+    def test_nothing_runs_for_what_lies_before_a_creation_an_edit_or_a_resume(self, team: Team) -> None:
+        """Of all three: every minute of the last hours was a slot, and none of it is run."""
+        past = datetime.now(UTC) - timedelta(minutes=2)
+        hours = f"{past.minute} * * * *"
+        create(team, schedule=[hours])
+        accepted(team)
+        edit(team, suspend=True)
+        edit(team, suspend=False)
+        edit(team, schedule=[f"{(past - timedelta(minutes=3)).minute} * * * *"])
+        found = status(team)
+        assert team.list("reports") == []
+        assert found["nextRunTime"] > objects.text(datetime.now(UTC))
+        assert found["missed"]["count"] == 0
+
+    def test_a_schedule_that_never_fires_waits_for_an_edit(self, team: Team) -> None:
+        create(team, schedule=["0 0 31 2 *"])
+        accepted(team, "InvalidSchedule")
+        assert condition(schedule(team), "Stalled") == "True"
+        assert condition(schedule(team), "Ready") == "False"
+        edit(team, schedule=["0 0 1 2 *"])
+        assert ready(status(team)) == "Scheduled"
+        assert condition(schedule(team), "Stalled") is None
+        told = [e["reason"] for e in team.list("events") if e["involvedObject"]["kind"] == "ScheduledReport"]
+        assert sorted(told) == ["InvalidSchedule", "Scheduled"]
+
+
+@pytest.mark.usefixtures("running")
+class TestByHand:
+    def test_each_token_runs_once_also_while_suspended(self, team: Team) -> None:
+        create(team, suspend=True, **YEARLY)
+        accepted(team, "Suspended")
+        ask(team, "one", "2026-05-04/2026-05-11")
+        first = children(team, 1)[0]
+        assert first["spec"]["period"] == {"start": "2026-05-04T00:00:00Z", "end": "2026-05-11T00:00:00Z"}
+        assert first["metadata"]["labels"]["report-operator.io/trigger"] == "manual"
+        wait(team, "the token is echoed", lambda found: found.get("lastHandledRunNow") == "one")
+        team.patch("scheduledreports", "weekly", {"metadata": {"annotations": {"other": "1"}}})
+        ask(team, "two")
+        assert len(children(team, 2)) == 2
+
+    def test_flux_asks_for_a_look_and_gets_no_run(self, team: Team) -> None:
+        create(team, **YEARLY)
+        accepted(team)
+        team.patch(
+            "scheduledreports", "weekly", {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "x"}}}
+        )
+        wait(team, "the request is echoed", lambda found: found.get("lastHandledReconcileAt") == "x")
+        assert team.list("reports") == []
+
+    def test_a_period_that_cannot_be_read_is_skipped_and_told(self, team: Team) -> None:
+        create(team, **YEARLY)
+        accepted(team)
+        ask(team, "one", "last week")
+        found = wait(team, "the skip is counted", lambda found: found["skipped"]["count"] == 1)
+        assert found["skipped"]["reason"] == "InvalidRunPeriod"
+        assert "write 2026-05-01/2026-05-08" in found["skipped"]["message"]
+        assert team.list("reports") == []
+
+    def test_each_active_variant_has_its_own_report(self, team: Team) -> None:
+        variants = [{"name": "emea", "params": {"region": "emea"}}, {"name": "apac"}, {"name": "old", "suspend": True}]
+        create(team, variants=variants, **YEARLY)
+        accepted(team)
+        ask(team, "one")
+        made = {each["metadata"]["labels"]["report-operator.io/variant"]: each for each in children(team, 2)}
+        assert set(made) == {"emea", "apac"}
+        assert made["emea"]["spec"]["template"]["params"]["region"] == "emea"
+
+
+@pytest.mark.usefixtures("running")
+class TestPolicies:
+    def test_a_refused_report_is_skipped_and_told(self, team: Team) -> None:
+        hard = {"count/reports.report-operator.io": "0"}
+        team.post("resourcequotas", {"metadata": {"name": "none"}, "spec": {"hard": hard}})
+        team.patch("resourcequotas", "none/status", {"status": {"hard": hard, "used": hard}})
+        create(team, **YEARLY)
+        accepted(team)
+        ask(team, "one")
+        found = wait(team, "the refusal is counted", lambda found: found["skipped"]["count"] == 1)
+        assert found["skipped"]["reason"] == "ReportRefused"
+        assert "exceeded quota" in found["skipped"]["message"]
+
+    def test_a_foreign_report_of_the_name_is_left_alone(self, team: Team) -> None:
+        create(team, **YEARLY)
+        accepted(team)
+        ask(team, "one")
+        name = children(team, 1)[0]["metadata"]["name"]
+        team.delete("reports", name)
+        team.create(name)
+        team.patch("scheduledreports", "weekly/status", {"status": {"lastHandledRunNow": None}})
+        team.patch(
+            "scheduledreports", "weekly", {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "x"}}}
+        )
+        found = wait(team, "the skip is counted", lambda found: found["skipped"]["count"] == 1)
+        assert "not of this ScheduledReport" in found["skipped"]["message"]
+        assert "report-operator.io/schedule" not in team.get("reports", name)["metadata"].get("labels", {})
+
+    def test_backfill_is_oldest_first_and_bounded(self, team: Team) -> None:
+        month = {"from": "2026-04-01T00:00:00Z", "to": "2026-04-04T00:00:00Z"}
+        create(team, schedule=["0 0 * * *"], backfill=month, suspend=False)
+        made = children(team, 3)
+        assert [each["spec"]["period"]["start"] for each in made] == [f"2026-04-0{day}T00:00:00Z" for day in (1, 2, 3)]
+        assert {each["metadata"]["labels"]["report-operator.io/trigger"] for each in made} == {"backfill"}
+        found = wait(team, "the backfill is done", lambda found: found["backfill"].get("nextSlot") is None)
+        assert (found["backfill"]["slots"], found["backfill"]["decided"]) == (3, 3)
+
+    def test_old_runs_make_way_for_new_ones(self, team: Team) -> None:
+        create(team, history={"successful": 1, "failed": 1, "keepLast": 1}, **YEARLY)
+        accepted(team)
+        run_to_its_end(team, "one")
+        began = datetime.now(UTC)
+        eventually(lambda: True if datetime.now(UTC) - began > timedelta(seconds=1) else None, 5, "another second")
+        run_to_its_end(team, "two")
+        eventually(lambda: True if by_token(team, "one") is None else None, PATIENCE, "the first Report is gone")
+        assert by_token(team, "two") is not None
+
+
+def run_to_its_end(team: Team, token: str) -> None:
+    ask(team, token)
+    name = eventually(lambda: by_token(team, token), PATIENCE, f"the run {token}")
+    team.finish(name)
+    team.wait(name, "Succeeded")
+
+
+def by_token(team: Team, token: str) -> str | None:
+    found = [each for each in team.list("reports") if each["metadata"]["annotations"].get(RUN_NOW) == token]
+    return found[0]["metadata"]["name"] if found else None
+
+
+@pytest.mark.usefixtures("running")
+class TestDeleting:
+    def test_deleting_keeps_reports(self, team: Team) -> None:
+        create(team, **YEARLY)
+        accepted(team)
+        ask(team, "one")
+        made = children(team, 1)[0]
+        team.delete("scheduledreports", "weekly")
+        team.finish(made["metadata"]["name"])
+        assert team.wait(made["metadata"]["name"], "Succeeded")["artifacts"]
+
+    def test_reports_go_with_it_where_that_is_wanted(self, team: Team) -> None:
+        """The garbage collector, which goes by the owner reference, does not run here."""
+        created = create(team, **YEARLY)
+        accepted(team)
+        ask(team, "one")
+        name = children(team, 1)[0]["metadata"]["name"]
+        other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "mine", "uid": "1"}
+        team.patch("reports", name, {"metadata": {"ownerReferences": [other]}})
+
+        def owners() -> list[str]:
+            return [each["uid"] for each in team.get("reports", name)["metadata"].get("ownerReferences", [])]
+
+        edit(team, history={"onDelete": "Delete"})
+        eventually(lambda: True if owners() == ["1", created["metadata"]["uid"]] else None, PATIENCE, "it is owned")
+        edit(team, history={"onDelete": "Keep"})
+        eventually(lambda: True if owners() == ["1"] else None, PATIENCE, "it is not owned")
+
+
+def test_an_outage_is_made_up_for_as_the_policy_says(
+    team: Team, access: Path, store: SeaweedFS, tmp_path: Path
+) -> None:
+    """The operator is killed for more than a minute: Latest runs the last slot, None none, All each."""
+    policies = ("None", "Latest", "All")
+    with operator(access, store, tmp_path / "log") as first:
+        first.wait_ready()
+        for policy in policies:
+            create(team, policy.lower(), catchUp={"policy": policy}, concurrencyPolicy="Allow", **MINUTELY)
+        for policy in policies:
+            wait(team, policy, lambda found: ready(found) == "Scheduled", name=policy.lower())
+    down = datetime.now(UTC)
+    back = minute(down) + timedelta(minutes=3, seconds=5)
+    eventually(lambda: True if datetime.now(UTC) >= back else None, 200, "two slots are late and one is on time")
+    with operator(access, store, tmp_path / "log") as second:
+        second.wait_ready()
+        eventually(lambda: True if len(slots(team, "all")) >= 3 else None, PATIENCE, "the Reports of All")
+        wait(team, "the missed ones", lambda found: found["missed"]["count"] == 2, name="none")
+        assert slots(team, "all")[-3:] == [objects.text(minute(back) - timedelta(minutes=n)) for n in (2, 1, 0)]
+        assert slots(team, "latest")[-2:] == [objects.text(minute(back) - timedelta(minutes=n)) for n in (1, 0)]
+        assert slots(team, "none")[-1:] == [objects.text(minute(back))]
+
+
+def slots(team: Team, name: str) -> list[str]:
+    return sorted(slot_of(each) for each in team.list("reports", f"report-operator.io/schedule={name}"))
