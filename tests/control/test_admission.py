@@ -238,4 +238,4 @@ class TestListedAgain:
 
         with pytest.raises(ConnectionError):
             await desk.admission.list(pages())
-        assert await desk.ask(B) is not None
+        assert await desk.ask(C) is not None

@@ -1,8 +1,8 @@
 """Lets runs start in their turn: knows who waits and which Jobs have not ended.
 
 All of it is in memory and learnt anew at every start: the Jobs from a listing, before the first run is let in; who
-waits from the looks at the Reports, which come in any order in the first seconds. Two operators by accident may let in more than the limits say; a run's names still
-keep it from being started twice.
+waits from the looks at the Reports, which come in any order in the first seconds. Two operators by accident may let in
+more than the limits say; a run's names still keep it from being started twice.
 """
 
 import asyncio
