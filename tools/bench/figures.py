@@ -4,13 +4,16 @@ import math
 import platform
 import statistics
 import subprocess
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.support.apiserver import ROOT
+
+_WIDTH = 120
 
 Cell = str | int | float | None
 
@@ -43,7 +46,8 @@ class Section:
 
     def to_markdown(self) -> str:
         """Return the body, without the heading."""
-        parts = [self.intro, measured(), *(table.to_markdown() for table in self.tables), self.notes]
+        tables = (table.to_markdown() for table in self.tables)
+        parts = [_filled(self.intro), _filled(measured()), *tables, _filled(self.notes)]
         return "\n\n".join(part for part in parts if part)
 
     def to_json(self) -> dict[str, Any]:
@@ -52,17 +56,17 @@ class Section:
         return {"heading": self.heading, "measured": measured(), "tables": tables, "notes": self.notes}
 
 
-def quantile(values: Sequence[float], share: float) -> float:
+def quantile(values: Collection[float], share: float) -> float:
     """Return the nearest-rank quantile: the least value that so large a share of the values does not exceed."""
     return sorted(values)[max(math.ceil(share * len(values)) - 1, 0)]
 
 
-def spread(values: Sequence[float]) -> tuple[float, float, float]:
+def spread(values: Collection[float]) -> tuple[float, float, float]:
     """Return median, least and greatest."""
     return statistics.median(values), min(values), max(values)
 
 
-def tail(values: Sequence[float]) -> tuple[float, float, float]:
+def tail(values: Collection[float]) -> tuple[float, float, float]:
     """Return p50, p99 and the greatest."""
     return quantile(values, 0.5), quantile(values, 0.99), max(values)
 
@@ -81,6 +85,10 @@ def machine() -> str:
     cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), ": unknown")
     cores = len([line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("processor")])
     return f"{cores} cores ({cpu.split(': ')[1]}), {int(memory) >> 20} GiB, Linux {platform.release()}"
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _git(*arguments: str) -> str:
