@@ -6,6 +6,7 @@ Standard. tests/e2e has the real ones.
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -149,8 +150,9 @@ class Team:
         secret = self.get("secrets", job["metadata"]["name"])["data"]
         links = Links.unpacked(base64.b64decode(secret["links.json.gz"])).uploads
         run_id = job["metadata"]["labels"]["report-operator.io/run-id"]
+        digest = hashlib.sha256(content).hexdigest()
         files = [
-            StoredFile(name=name, format=OutputFormat(name.rpartition(".")[2]), size=len(content), sha256="0" * 64)
+            StoredFile(name=name, format=OutputFormat(name.rpartition(".")[2]), size=len(content), sha256=digest)
             for name in links
             if name != RESULT_FILE
         ]

@@ -1,0 +1,135 @@
+"""What a person asks for on an object: a run, an end, a pause. Only what was asked for is written."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from report_operator.api.metadata import (
+    RUN_NOW_ANNOTATION,
+    RUN_PERIOD_ANNOTATION,
+    SCHEDULE_UID_LABEL,
+    TRIGGER_LABEL,
+    Trigger,
+)
+from report_operator.kubectl.client import REPORT, SCHEDULED_REPORT, Json, Kubectl
+from report_operator.kubectl.errors import KubectlError, PluginError
+from report_operator.kubectl.report import Report
+
+ANSWER_SECONDS = 20.0
+"""How long the operator is given to take a request up; it takes a second when it runs."""
+_INTERVAL = 0.5
+_ATTEMPTS = 5
+"""Times that an object may change between reading and writing it."""
+
+Change = Callable[[Json], Json | None]
+"""From an object to the merge patch that does what is asked for; None when nothing is left to do."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the operator made of a request for a run."""
+
+    is_taken_up: bool
+    """Whether the operator has seen it; it may not run."""
+    reports: Sequence[Report]
+    """The Reports made for it."""
+    refusal: str
+    """Why there are none; empty when there are some, or the operator has not seen it."""
+
+
+def ask_for_run(kubectl: Kubectl, schedule: str, period: str | None) -> tuple[Json, str]:
+    """Ask a ScheduledReport for a run; return the object and the token of the request.
+
+    `period` is that of the run, `<start>/<end>`; without one the operator chooses, so that of an earlier request has to
+    go. Raises PluginError when there is a request that the operator has not taken up: the new one would replace it.
+    """
+    token = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+    def change(manifest: Json) -> Json:
+        before = manifest["metadata"].get("annotations", {}).get(RUN_NOW_ANNOTATION)
+        if before and before != manifest.get("status", {}).get("lastHandledRunNow"):
+            raise PluginError(
+                f"{schedule}: the operator has not yet taken up the run that was asked for before ({before});"
+                f" `kubectl describe scheduledreport {schedule}` tells whether the schedule is accepted"
+            )
+        return {"metadata": {"annotations": {RUN_NOW_ANNOTATION: token, RUN_PERIOD_ANNOTATION: period}}}
+
+    manifest, _ = _change(kubectl, SCHEDULED_REPORT, schedule, change)
+    return manifest, token
+
+
+def answer_to(kubectl: Kubectl, schedule: Json, token: str) -> Answer:
+    """Return what became of a request for a run, once the operator has taken it up or ANSWER_SECONDS have passed."""
+    until = time.monotonic() + ANSWER_SECONDS
+    name, uid = schedule["metadata"]["name"], schedule["metadata"]["uid"]
+    while (status := kubectl.get(SCHEDULED_REPORT, name).get("status", {})).get("lastHandledRunNow") != token:
+        if time.monotonic() > until:
+            return Answer(is_taken_up=False, reports=[], refusal="")
+        time.sleep(_INTERVAL)
+    found = kubectl.list(REPORT, {SCHEDULE_UID_LABEL: uid, TRIGGER_LABEL: Trigger.MANUAL})
+    made = [each for each in found if each["metadata"].get("annotations", {}).get(RUN_NOW_ANNOTATION) == token]
+    refusal = "" if made else status.get("skipped", {}).get("message", "every variant is suspended")
+    return Answer(is_taken_up=True, reports=[Report(each) for each in made], refusal=refusal)
+
+
+def cancel(kubectl: Kubectl, name: str) -> tuple[Report, bool]:
+    """Ask for the end of a Report's run; return the Report and whether that was left to do."""
+
+    def change(manifest: Json) -> Json | None:
+        report = Report(manifest)
+        return None if report.has_ended or report.is_cancelled else {"spec": {"cancel": True}}
+
+    manifest, changed = _change(kubectl, REPORT, name, change)
+    return Report(manifest), changed
+
+
+def set_suspended(kubectl: Kubectl, schedule: str, *, suspended: bool) -> tuple[Json, bool]:
+    """Suspend or resume a ScheduledReport; return the object and whether that was left to do."""
+
+    def change(manifest: Json) -> Json | None:
+        return None if bool(manifest["spec"].get("suspend")) is suspended else {"spec": {"suspend": suspended}}
+
+    return _change(kubectl, SCHEDULED_REPORT, schedule, change)
+
+
+def period_of(start: str, end: str) -> str:
+    """Return the period of a run as the annotation has it; raises PluginError.
+
+    Both are dates, midnights in the schedule's time zone, or RFC 3339 times.
+    """
+    ends = (_moment(start, "--from"), _moment(end, "--to"))
+    dates = sum(not isinstance(each, datetime) for each in ends)
+    if dates != 1 and ends[0] >= ends[1]:  # A date and a time can be compared only in the schedule's zone.
+        raise PluginError(f"--to {end} has to be after --from {start}")
+    return "/".join(each.isoformat() for each in ends)
+
+
+def _moment(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise PluginError(f"{option} {text}: write a date, 2026-05-01, or a time with its zone, 2026-05-01T06:00:00Z")
+    return moment
+
+
+def _change(kubectl: Kubectl, kind: str, name: str, change: Change) -> tuple[Json, bool]:
+    """Read an object, change it as it was read, and return it and whether it was changed."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        manifest = kubectl.get(kind, name)
+        patch = change(manifest)
+        if patch is None:
+            return manifest, False
+        try:
+            return kubectl.patch(manifest, patch), True
+        except KubectlError as error:
+            if error.reason != "Conflict" or attempt == _ATTEMPTS:
+                raise
+    raise AssertionError
