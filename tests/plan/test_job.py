@@ -83,6 +83,8 @@ def test_only_fetch_sees_secrets_and_data(full: Json) -> None:
     assert mounts(full, "publish") == {
         f"{at}/request": ("request", False),
         f"{at}/links": ("links", False),
+        f"{at}/secrets/hook": ("delivery-0", False),
+        f"{at}/secrets/authorities": ("delivery-1", False),
         "/work/outputs": ("outputs", False),
         "/tmp": ("tmp-publish", True),
     }

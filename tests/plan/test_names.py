@@ -45,4 +45,4 @@ def test_runs_have_folders_of_their_own() -> None:
     ],
 )
 def test_a_browser_saves_files_under_the_name_of_the_report(output: dict[str, str], shown: str) -> None:
-    assert names.download_name("weekly", Output.model_validate(output)) == shown
+    assert names.download_name("weekly", Output.model_validate(output).file_name) == shown

@@ -99,6 +99,30 @@ RULES = (
         Refused("spec.outputs[0]", {"format": "html"}, "two outputs have the same file name"),
     ),
     rule(
+        "deliveries.json and result.json are the run's own files: use another name",
+        (("spec.outputs[0]", {"format": "json", "name": "results"}), ("spec.outputs[0].name", "result")),
+        Refused("spec.outputs[0]", {"format": "json", "name": "result"}, "use another name"),
+        Refused("spec.outputs[0]", {"format": "json", "name": "deliveries"}, "use another name"),
+    ),
+    rule(
+        "set exactly one of webhook",
+        (("spec.destinations[0]", {"name": "hook", "webhook": {"url": "https://example.com/"}}),),
+        Refused("spec.destinations[0]", {"name": "hook"}, "set exactly one of webhook; now set: none"),
+    ),
+    rule(
+        "set exactly one of url, urlFrom",
+        (("spec.destinations[0].webhook", {"url": "https://example.com/"}),),
+        Refused("spec.destinations[0].webhook", {}, "set exactly one of url, urlFrom; now set: none"),
+        Refused("spec.destinations[0].webhook.url", "https://example.com/", "now set: url urlFrom"),
+    ),
+    rule(
+        "webhook-* and content-length, content-type, host, transfer-encoding, user-agent are set by the run:"
+        " use other names",
+        (("spec.destinations[0].webhook.headers[0].name", "X-Webhook-ID"),),
+        Refused("spec.destinations[0].webhook.headers[0].name", "Webhook-ID", "are set by the run: use other names"),
+        Refused("spec.destinations[0].webhook.headers[0].name", "Content-Type", "are set by the run: use other names"),
+    ),
+    rule(
         "must be between 1m and 168h",
         (("spec.download.urlTTL", "1m"), ("spec.download.urlTTL", "168h")),
         Refused("spec.download.urlTTL", "168h1s", "168h1s is out of range: must be between 1m and 168h"),

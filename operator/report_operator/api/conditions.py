@@ -33,11 +33,15 @@ class ConditionType(StrEnum):
     """Types of the conditions of a Report."""
 
     READY = "Ready"
-    """True when the artifacts of this generation are in the store and linked."""
+    """True when the artifacts of this generation are in the store and linked, and sent to every destination."""
     RECONCILING = "Reconciling"
     """True while the operator or the run works on it."""
     STALLED = "Stalled"
     """True when nothing goes on until somebody acts: `message` says who and how."""
+    RENDERED = "Rendered"
+    """Only with destinations: whether all artifacts are in the store, whatever became of the deliveries."""
+    DELIVERED = "Delivered"
+    """Only with destinations: whether every recipient of every destination has got the report."""
     INLINED = "Inlined"
     """Only with an inline output: whether `status.inline` holds the document, or why not."""
 
@@ -66,6 +70,8 @@ class Reason(StrEnum):
     # Done
     SUCCEEDED = "Succeeded"
     """All artifacts are in the store."""
+    DELIVERED = "Delivered"
+    """Every destination has got the report."""
     INLINE_TOO_LARGE = "InlineTooLarge"
     """The document is larger than 16 KiB; use its link."""
 
@@ -101,6 +107,12 @@ class Reason(StrEnum):
     """The run took longer than `spec.run.timeout`."""
     JOB_DELETED = "JobDeleted"
     """Somebody deleted the Job before it ended; edit the spec to run again."""
+
+    DELIVERY_FAILED = "DeliveryFailed"
+    """The artifacts are in the store, but some recipients have not got the report; `status.deliveries` tells more."""
+    DELIVERY_UNKNOWN = "DeliveryUnknown"
+    """The artifacts are in the store, but it is not known whether some recipients have got the report: the run was
+    ended between a send and the note about it. Nothing is sent again unasked."""
 
     # Needs the platform team
     JOB_REFUSED = "JobRefused"

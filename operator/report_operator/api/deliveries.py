@@ -61,7 +61,7 @@ def entry_id(destination: str, recipient: str | None) -> str:
     return sha256(f"{destination}\n{recipient or ''}".encode()).hexdigest()[:20]
 
 
-class Ledger(Model):
+class Deliveries(Model):
     """All deliveries of a run: the content of LEDGER_FILE."""
 
     run_id: str

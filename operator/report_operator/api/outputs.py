@@ -56,6 +56,10 @@ class Output(Model):
                 ),
             ),
             Rule(
+                rule="self.format != 'json' || !has(self.name) || !(self.name in ['deliveries', 'result'])",
+                message="deliveries.json and result.json are the run's own files: use another name",
+            ),
+            Rule(
                 rule="!has(self.inline) || !self.inline || self.format == 'json'",
                 message="only format json can be inline",
                 expression="'format ' + self.format + ' cannot be inline: use json, or remove inline'",

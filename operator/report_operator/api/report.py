@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from report_operator.api.conditions import Phase, Reason, Stage
+from report_operator.api.deliveries import Delivery
+from report_operator.api.destinations import Destination
 from report_operator.api.fields import (
     INT32,
     INT64,
@@ -126,6 +128,8 @@ class ReportSpec(Model):
         ),
     ]
     """The files to make."""
+    destinations: Annotated[list[Destination], Field(max_length=8), list_map("name")] = []
+    """Where the report is sent when all files are in the store."""
     download: Download = Download()
     """The signed links."""
     run: Run = Run()
@@ -223,8 +227,10 @@ class ReportStatus(Model):
     """The document's metrics by title, written as in the document."""
     inline: Annotated[dict[str, Any], PRESERVE] | None = None
     """The JSON document of an inline output, if it has at most 16 KiB."""
-    artifacts: Annotated[list[Artifact], Field(max_length=16), list_map("name")] = []
-    """The files; there only when all of them are in the store."""
+    artifacts: Annotated[list[Artifact], Field(max_length=17), list_map("name")] = []
+    """The files; there only when all of them are in the store. With destinations, deliveries.json too: the ledger."""
+    deliveries: Annotated[list[Delivery], Field(max_length=8), list_map("name")] = []
+    """What became of the deliveries, by destination."""
     conditions: Annotated[list[Condition], Field(max_length=16), list_map("type")] = []
     """Ready, Reconciling, Stalled and Inlined (kstatus)."""
 

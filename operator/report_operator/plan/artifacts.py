@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 
 from report_operator.api.conditions import Reason
-from report_operator.api.outputs import INLINE_LIMIT
+from report_operator.api.outputs import INLINE_LIMIT, OutputFormat
 from report_operator.api.report import Artifact, ReportSpec
-from report_operator.api.run import Result
+from report_operator.api.run import LEDGER_FILE, Result
 from report_operator.plan.facts import StoredFile
 from report_operator.plan.failure import Cause
 
@@ -16,17 +16,22 @@ _METRICS = 64
 _METRIC_LENGTH = 200
 
 
+def listed(spec: ReportSpec) -> dict[str, OutputFormat]:
+    """Return the names of a run's artifacts, with their formats: the spec's outputs, then the ledger."""
+    outputs = {output.file_name: output.format for output in spec.outputs}
+    return outputs | ({LEDGER_FILE: OutputFormat.JSON} if spec.destinations else {})
+
+
 def check(spec: ReportSpec, run_id: str, result: Result, files: Mapping[str, StoredFile]) -> list[Artifact] | Cause:
-    """Return the artifacts in the order of the spec's outputs, or why they cannot be listed.
+    """Return the artifacts, the outputs in the order of the spec, or why they cannot be listed.
 
     `files` are those in the store. Only files that the spec planned count, and only with the size that the store holds.
     """
     if result.run_id != run_id:
         return Cause(Reason.ARTIFACT_MISSING, f"The result is of run {result.run_id}, not of {run_id}.")
-    reported = {file.name: file for file in result.files}
+    reported = {file.name: file for file in (*result.files, *([result.ledger] if result.ledger else []))}
     artifacts: list[Artifact] = []
-    for output in spec.outputs:
-        name = output.file_name
+    for name, format_ in listed(spec).items():
         if name not in reported:
             return Cause(Reason.ARTIFACT_MISSING, f"The run ended well but does not report {name}.")
         if name not in files:
@@ -40,8 +45,8 @@ def check(spec: ReportSpec, run_id: str, result: Result, files: Mapping[str, Sto
         artifacts.append(
             Artifact(
                 name=name,
-                format=output.format,
-                media_type=output.format.media_type,
+                format=format_,
+                media_type=format_.media_type,
                 size=file.size,
                 sha256=file.sha256,
                 rows=None if file.rows is None else max(file.rows, 0),

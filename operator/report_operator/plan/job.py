@@ -100,6 +100,10 @@ def _pod(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
             _secret_volume("request", subject.job_name, [REQUEST_FILE.name]),
             _secret_volume("links", subject.job_name, [LINKS_FILE.name]),
             *(_secret_volume(f"secret-{n}", name, keys) for n, (name, keys) in enumerate(secrets.items())),
+            *(
+                _secret_volume(f"delivery-{n}", name, keys, optional=True)
+                for n, (name, keys) in enumerate(_delivery_secrets(spec).items())
+            ),
             *(_config_map_volume(f"data-{n}", name, keys) for n, (name, keys) in enumerate(data.items())),
             *(_config_map_volume("template", ref.name, [ref.key]) for ref in [spec.template.config_map_ref] if ref),
             *(_scratch_volume(name, defaults.scratch_size) for name in ("data", "outputs")),
@@ -151,7 +155,16 @@ def _mounts(stage: Stage, spec: ReportSpec) -> list[Json]:
             _mount("data", DATA_DIR),
             _mount("outputs", OUTPUTS_DIR, writable=True),
         ]
-    return [request, _mount("links", LINKS_FILE.parent), _mount("outputs", OUTPUTS_DIR)]
+    return [
+        request,
+        _mount("links", LINKS_FILE.parent),
+        *(_mount(f"delivery-{n}", SECRETS_DIR / name) for n, name in enumerate(_delivery_secrets(spec))),
+        _mount("outputs", OUTPUTS_DIR),
+    ]
+
+
+def _delivery_secrets(spec: ReportSpec) -> dict[str, list[str]]:
+    return _by_name(ref for destination in spec.destinations for ref in destination.secrets)
 
 
 def _by_name(selectors: Iterable[KeySelector]) -> dict[str, list[str]]:
@@ -172,8 +185,13 @@ def _items(keys: list[str]) -> list[Json]:
     return [{"key": key, "path": key} for key in keys]
 
 
-def _secret_volume(volume: str, name: str, keys: list[str]) -> Json:
-    return {"name": volume, "secret": {"secretName": name, "items": _items(keys)}}
+def _secret_volume(volume: str, name: str, keys: list[str], *, optional: bool = False) -> Json:
+    """Return a volume; without an optional Secret, or a key of it, the pod starts all the same.
+
+    Those of destinations are optional: one that cannot be used must not hold up the files and the other destinations.
+    """
+    secret: Json = {"secretName": name, "items": _items(keys)}
+    return {"name": volume, "secret": secret | ({"optional": True} if optional else {})}
 
 
 def _config_map_volume(volume: str, name: str, keys: list[str]) -> Json:

@@ -22,8 +22,7 @@ def of_settled(facts: Facts) -> tuple[Action, ...]:
         return (*ending, *of_others(facts))
     if _is_late(job, subject.status):
         return (*ending, *of_others(facts), DeleteJob(subject.job_name))
-    failed = subject.status.phase is not Phase.SUCCEEDED
-    discard = (DiscardArtifacts(subject.run_id),) if failed else ()
+    discard = () if subject.status.artifacts else (DiscardArtifacts(subject.run_id),)
     return (*ending, *of_others(facts), *discard, DeleteSecret(subject.job_name), Seal(subject.job_name))
 
 
@@ -33,7 +32,7 @@ def of_others(facts: Facts) -> tuple[Action, ...]:
     actions: list[Action] = []
     for job in _others(facts):
         if _is_over(job, known) and not job.is_sealed:
-            if not _has_succeeded(job, known):
+            if not _has_made_files(job, known):
                 actions.append(DiscardArtifacts(job.run_id))
             actions += [DeleteSecret(job.metadata.name), Seal(job.metadata.name)]
     if _is_abandoned(facts) and known.run_id is not None:
@@ -69,13 +68,13 @@ def _others(facts: Facts) -> list[Job]:
 def _is_over(job: Job, known: ReportStatus) -> bool:
     """Return whether nothing of a Job is awaited any more.
 
-    That its run has succeeded can be on record a second before the Job controller marks the Job.
+    That its run has made its files can be on record a second before the Job controller marks the Job.
     """
-    return job.is_finished or job.is_sealed or (_has_succeeded(job, known) and not _is_late(job, known))
+    return job.is_finished or job.is_sealed or (_has_made_files(job, known) and not _is_late(job, known))
 
 
-def _has_succeeded(job: Job, known: ReportStatus) -> bool:
-    return known.run_id == job.run_id and known.phase is Phase.SUCCEEDED
+def _has_made_files(job: Job, known: ReportStatus) -> bool:
+    return known.run_id == job.run_id and bool(known.artifacts)
 
 
 def _is_late(job: Job, known: ReportStatus) -> bool:

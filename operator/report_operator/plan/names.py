@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from report_operator.api.outputs import DEFAULT_STEM, Output
+from report_operator.api.outputs import DEFAULT_STEM
 
 _JOB_NAME_STEM = 46
 """Leaves room for the digest, and for the six characters that the name of a pod has more than its Job's."""
@@ -24,7 +24,7 @@ def run_prefix(namespace: str, report: str, run: str) -> str:
     return f"{namespace}/{report}/{run}/"
 
 
-def download_name(report: str, output: Output) -> str:
-    """Return the file name that a browser saves an output under: `weekly.pdf`, or `weekly-by_product.csv`."""
-    stem, _, ending = output.file_name.rpartition(".")
+def download_name(report: str, file: str) -> str:
+    """Return the file name that a browser saves a file under: `weekly.pdf`, or `weekly-by_product.csv`."""
+    stem, _, ending = file.rpartition(".")
     return f"{report}.{ending}" if stem == DEFAULT_STEM else f"{report}-{stem}.{ending}"

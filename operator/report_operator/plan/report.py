@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from report_operator.api.conditions import Phase, Reason
 from report_operator.api.report import ReportSpec, ReportStatus
-from report_operator.plan import artifacts, leftovers, progress, status
+from report_operator.plan import artifacts, deliveries, leftovers, progress, status
 from report_operator.plan.facts import (
     Announcement,
     Decision,
@@ -106,12 +106,13 @@ def _of_result(facts: Facts, spec: ReportSpec, job: Job, ended: EndedWell, store
     files = artifacts.check(spec, facts.subject.run_id, stored.result, stored.files)
     if isinstance(files, Cause):
         return status.of_failure(facts, job, files, ended.attempt)
-    return status.of_success(facts, job, ended.attempt, result=stored.result, files=files)
+    sent = deliveries.check(spec, stored.result)
+    return status.of_artifacts(facts, job, ended.attempt, result=stored.result, files=files, sent=sent)
 
 
 def _finish(facts: Facts, final: ReportStatus) -> Decision:
     written = _write(facts, final)
-    discard = () if final.phase is Phase.SUCCEEDED else (DiscardArtifacts(facts.subject.run_id),)
+    discard = () if final.artifacts else (DiscardArtifacts(facts.subject.run_id),)
     name = facts.subject.job_name
     return replace(
         written,

@@ -4,22 +4,31 @@ import base64
 from datetime import datetime, timedelta
 from typing import Any
 
+from report_operator.api.deliveries import entry_id
 from report_operator.api.fields import parse_duration
 from report_operator.api.metadata import SCHEDULE_LABEL
 from report_operator.api.report import ReportSpec
-from report_operator.api.run import LINKS_FILE, REQUEST_FILE, RESULT_FILE, Links, Request
+from report_operator.api.run import LEDGER_FILE, LINKS_FILE, REQUEST_FILE, RESULT_FILE, Links, Request
 from report_operator.plan import child
 from report_operator.plan.subject import Subject
 
 _START_MARGIN = timedelta(minutes=5)
 """From signing the links to the start of the Job, whose deadline then counts."""
+_RESULT_MARGIN = timedelta(minutes=2)
+"""From the last delivery to the Job's deadline, at most."""
 _LONGEST = timedelta(hours=168)
 """What S3 signs at most."""
 
 
 def planned_files(spec: ReportSpec) -> list[str]:
-    """Return the names of all files that a run may upload: its outputs, and its result."""
-    return [*(output.file_name for output in spec.outputs), RESULT_FILE]
+    """Return the names of all files that a run may upload: its outputs, its ledger and its result."""
+    ledger = [LEDGER_FILE] if spec.destinations else []
+    return [*(output.file_name for output in spec.outputs), *ledger, RESULT_FILE]
+
+
+def planned_entries(spec: ReportSpec) -> list[str]:
+    """Return the ids of the ledger's entries: one for every recipient of every destination."""
+    return [entry_id(each.name, recipient) for each in spec.destinations for recipient in each.recipients]
 
 
 def links_ttl(spec: ReportSpec) -> timedelta:
@@ -30,6 +39,20 @@ def links_ttl(spec: ReportSpec) -> timedelta:
     if spec.run.kueue_queue_name is not None:
         return _LONGEST
     return parse_duration(spec.run.timeout) + _START_MARGIN
+
+
+def deliver_until(spec: ReportSpec, now: datetime) -> datetime | None:
+    """Return when deliveries have to end; None when there are none.
+
+    The Job's deadline counts from its start, which comes after `now`, so that there is time left to store the result.
+    How long a Job waits in a queue of Kueue is not known beforehand: there only the number of tries ends deliveries.
+    """
+    if not spec.destinations:
+        return None
+    if spec.run.kueue_queue_name is not None:
+        return now + _LONGEST
+    timeout = parse_duration(spec.run.timeout)
+    return now + timeout - min(timeout / 4, _RESULT_MARGIN)
 
 
 def manifest(subject: Subject, spec: ReportSpec, links: Links, now: datetime) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from report_operator.api.conditions import ENDED, ConditionType, Phase, Reason
+from report_operator.api.deliveries import Delivery
 from report_operator.api.report import Artifact, Condition, Period, QueuePlace, ReportSpec, ReportStatus
 from report_operator.api.run import Result
-from report_operator.plan import artifacts
+from report_operator.plan import artifacts, deliveries
 from report_operator.plan.facts import Facts
 from report_operator.plan.failure import Cause
 from report_operator.plan.objects import Job
@@ -89,7 +90,11 @@ def of_failure(facts: Facts, job: Job | None, cause: Cause, attempt: int | None)
     """Return the final status of a generation that has no artifacts."""
     base = _of_run(facts, job, attempt)
     update = {"phase": Phase.FAILED, "stage": cause.stage, "completion_time": _seconds(facts.now)}
-    return _with_cause(facts, base.model_copy(update=update), cause)
+    status = _with_cause(facts, base.model_copy(update=update), cause)
+    is_sent = facts.subject.spec is not None and facts.subject.spec.destinations
+    kinds = (ConditionType.RENDERED, ConditionType.DELIVERED) if is_sent else ()
+    further = [_condition(facts, kind, "False", Cause(cause.reason, status.message or "")) for kind in kinds]
+    return status.model_copy(update={"conditions": [*status.conditions, *further]})
 
 
 def of_invalid_spec(facts: Facts, cause: Cause) -> ReportStatus:
@@ -97,26 +102,31 @@ def of_invalid_spec(facts: Facts, cause: Cause) -> ReportStatus:
     return _with_cause(facts, ReportStatus(phase=Phase.FAILED), cause)
 
 
-def of_success(facts: Facts, job: Job, attempt: int, *, result: Result, files: list[Artifact]) -> ReportStatus:
-    """Return the final status of a generation whose artifacts are all in the store."""
-    document = artifacts.inline(result)
+def of_artifacts(
+    facts: Facts, job: Job, attempt: int, *, result: Result, files: list[Artifact], sent: list[Delivery]
+) -> ReportStatus:
+    """Return the final status of a generation whose artifacts are all in the store, sent or not."""
+    rendered = Cause(Reason.SUCCEEDED, f"{len(files)} file{'' if len(files) == 1 else 's'} in the store.")
+    delivered = deliveries.conclude(sent) if sent else None
+    good = delivered is None or delivered.reason is Reason.DELIVERED
+    text = rendered.message if delivered is None else f"{rendered.message} {delivered.message}"
     status = _of_run(facts, job, attempt).model_copy(
         update={
-            "phase": Phase.SUCCEEDED,
+            "phase": Phase.SUCCEEDED if good else Phase.FAILED,
             "completion_time": _seconds(facts.now),
             "metrics": artifacts.metrics(result),
-            "inline": document,
+            "inline": artifacts.inline(result),
             "artifacts": files,
+            "deliveries": sent,
         }
     )
-    count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
-    status = _with_cause(facts, status, Cause(Reason.SUCCEEDED, f"{count} in the store."))
-    outputs = facts.subject.spec.outputs if facts.subject.spec is not None else []
-    wanted = next((output for output in outputs if output.inline), None)
-    if wanted is None:
-        return status
-    inlined = _inlined(facts, wanted.file_name, document is not None, result.inline_size)
-    return status.model_copy(update={"conditions": [*status.conditions, inlined]})
+    reason = Reason.SUCCEEDED if good or delivered is None else delivered.reason
+    status = _with_cause(facts, status, Cause(reason, text))
+    further = _inlined(facts, result)
+    if delivered is not None:
+        further.append(_condition(facts, ConditionType.RENDERED, "True", rendered))
+        further.append(_condition(facts, ConditionType.DELIVERED, "True" if good else "False", _short(delivered)))
+    return status.model_copy(update={"conditions": [*status.conditions, *further]})
 
 
 def _of_run(facts: Facts, job: Job | None, attempt: int | None) -> ReportStatus:
@@ -131,16 +141,20 @@ def _of_run(facts: Facts, job: Job | None, attempt: int | None) -> ReportStatus:
 
 
 def _with_cause(facts: Facts, status: ReportStatus, cause: Cause) -> ReportStatus:
-    message = cause.message if len(cause.message) <= _MESSAGE else cause.message[: _MESSAGE - 1] + "…"
-    short = Cause(cause.reason, message, cause.stage)
+    short = _short(cause)
     return status.model_copy(
         update={
             "observed_generation": facts.subject.metadata.generation,
-            "reason": cause.reason,
-            "message": message,
+            "reason": short.reason,
+            "message": short.message,
             "conditions": _conditions(facts, short),
         }
     )
+
+
+def _short(cause: Cause) -> Cause:
+    message = cause.message if len(cause.message) <= _MESSAGE else cause.message[: _MESSAGE - 1] + "…"
+    return Cause(cause.reason, message, cause.stage)
 
 
 def _conditions(facts: Facts, cause: Cause) -> list[Condition]:
@@ -157,12 +171,18 @@ def _conditions(facts: Facts, cause: Cause) -> list[Condition]:
     return [ready, _condition(facts, ConditionType.STALLED, "True", cause)]
 
 
-def _inlined(facts: Facts, name: str, held: bool, size: int | None) -> Condition:
-    if held:
-        return _condition(facts, ConditionType.INLINED, "True", Cause(Reason.SUCCEEDED, f"{name} is in status.inline."))
-    known = f" ({size} bytes)" if size is not None else ""
+def _inlined(facts: Facts, result: Result) -> list[Condition]:
+    """Return the condition Inlined where the spec asks for an inline document."""
+    outputs = facts.subject.spec.outputs if facts.subject.spec is not None else []
+    name = next((output.file_name for output in outputs if output.inline), None)
+    if name is None:
+        return []
+    if artifacts.inline(result) is not None:
+        held = Cause(Reason.SUCCEEDED, f"{name} is in status.inline.")
+        return [_condition(facts, ConditionType.INLINED, "True", held)]
+    known = f" ({result.inline_size} bytes)" if result.inline_size is not None else ""
     text = f"{name}{known} is larger than 16 KiB; use the links in status.artifacts."
-    return _condition(facts, ConditionType.INLINED, "False", Cause(Reason.INLINE_TOO_LARGE, text))
+    return [_condition(facts, ConditionType.INLINED, "False", Cause(Reason.INLINE_TOO_LARGE, text))]
 
 
 def _condition(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from report_operator.api.conditions import Reason
-from report_operator.api.sources import KeySelector
+from report_operator.api.sources import Header, KeySelector
 from report_operator.run.failure import RunError
 from report_operator.run.workspace import Workspace
 
@@ -25,6 +25,24 @@ def secret_value(workspace: Workspace, selector: KeySelector) -> str:
         raise RunError(
             Reason.INVALID_SPEC,
             f"key {selector.key!r} of Secret {selector.name!r} is empty or not UTF-8 text: set it to the value",
+        )
+    return value
+
+
+def header_value(workspace: Workspace, header: Header, place: str) -> str:
+    """Return the value of an HTTP header; raises as `secret_value`, also for what cannot be sent.
+
+    `place` is what messages call the source or destination that has the header.
+    """
+    where, value = "its value", header.value or ""
+    if header.value_from:
+        selector = header.value_from.secret_key_ref
+        where, value = f"key {selector.key!r} of Secret {selector.name!r}", secret_value(workspace, selector)
+    if not value.isprintable() or not value.isascii():
+        raise RunError(
+            Reason.INVALID_SPEC,
+            f"{place}: header {header.name!r}: {where} has a line break or another character that cannot be"
+            " sent: use printable ASCII",
         )
     return value
 

@@ -9,12 +9,28 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from report_operator.api.conditions import Reason
-from report_operator.api.outputs import INLINE_LIMIT
-from report_operator.api.run import RESULT_FILE, Links, Rendered, RenderedFile, Request, Result, StoredFile
+from report_operator.api.deliveries import Deliveries
+from report_operator.api.fields import Model
+from report_operator.api.outputs import INLINE_LIMIT, OutputFormat
+from report_operator.api.run import (
+    LEDGER_FILE,
+    RESULT_FILE,
+    Links,
+    Rendered,
+    RenderedFile,
+    Request,
+    Result,
+    StoredFile,
+)
+from report_operator.run.delivery import deliver
+from report_operator.run.destinations.package import Package
 from report_operator.run.digests import chunks, digests
 from report_operator.run.failure import RunError
+from report_operator.run.ledger import Ledger
 from report_operator.run.progress import Progress
+from report_operator.run.redaction import Redactor
 from report_operator.run.store import Store
+from report_operator.run.totals import totals
 from report_operator.run.workspace import Workspace
 
 PARALLEL = 4
@@ -24,10 +40,11 @@ _log = logging.getLogger(__name__)
 
 
 def publish(request: Request, rendered: Rendered, links: Links, workspace: Workspace) -> Result:
-    """Upload every rendered file and, last of all, the result; return the result.
+    """Upload every rendered file, then send to the destinations, and upload the result last of all; return the result.
 
     The store checks each upload against its Content-MD5 (RFC 1864), so what it keeps is what was rendered. Raises
-    RunError: StoreUnavailable, StoreRefused, InternalError when there is no link for a file.
+    RunError: StoreUnavailable, StoreRefused, InternalError when there is no link for a file. A delivery that fails is
+    told in the result: the files are there all the same.
     """
     if missing := {*(file.name for file in rendered.files), RESULT_FILE} - links.uploads.keys():
         raise RunError(Reason.INTERNAL_ERROR, f"no upload link for {', '.join(sorted(missing))}")
@@ -37,13 +54,18 @@ def publish(request: Request, rendered: Rendered, links: Links, workspace: Works
             stored = list(pool.map(lambda file: uploader.put_file(file, workspace), rendered.files))
         inline, size = _inline(request, workspace)
         result = Result(run_id=request.run_id, files=stored, metrics=rendered.metrics, inline=inline, inline_size=size)
-        uploader.put_json(RESULT_FILE, result_bytes(result))
+        if links.deliver_until is not None:
+            package = Package(request, rendered, stored, links, workspace, Redactor.of(workspace.secrets))
+            entries = deliver(request.spec.destinations, package, Ledger(store, links.entries), links.deliver_until)
+            listed = uploader.put_json(LEDGER_FILE, json_bytes(Deliveries(run_id=request.run_id, entries=entries)))
+            result = result.model_copy(update={"deliveries": totals(entries), "ledger": listed})
+        uploader.put_json(RESULT_FILE, json_bytes(result))
     return result
 
 
-def result_bytes(result: Result) -> bytes:
-    """Return the result as it is in the store and, if it fits, in the termination message."""
-    return json.dumps(result.to_wire(), ensure_ascii=False, separators=(",", ":")).encode()
+def json_bytes(content: Model) -> bytes:
+    """Return JSON as it is in the store; the result, if it fits, is the same in the termination message."""
+    return json.dumps(content.to_wire(), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _inline(request: Request, workspace: Workspace) -> tuple[dict[str, object] | None, int | None]:
@@ -75,10 +97,12 @@ class _Uploader:
         _log.info("%s: %s bytes stored", file.name, f"{known.size:,}")
         return StoredFile(**file.model_dump(), size=known.size, sha256=known.sha256)
 
-    def put_json(self, name: str, content: bytes) -> None:
+    def put_json(self, name: str, content: bytes) -> StoredFile:
         md5 = hashlib.md5(content, usedforsecurity=False).digest()
         headers = {"Content-Type": "application/json", "Content-MD5": base64.b64encode(md5).decode()}
         self._store.put(name, self._links.uploads[name], lambda: content, headers)
+        digest = hashlib.sha256(content).hexdigest()
+        return StoredFile(name=name, format=OutputFormat.JSON, size=len(content), sha256=digest)
 
     def _counted(self, path: Path) -> Iterator[bytes]:
         for chunk in chunks(path):

@@ -20,6 +20,8 @@ _PATTERNS = (
 )
 """Userinfo and query of a URL, the password of a libpq connection string, an Authorization header."""
 
+_WEB_PATH = re.compile(rf"^https?://[^/\s]+(/\S{{{_WORD},}})$", re.IGNORECASE)
+"""Path and query of a web address: those of chats hold their token there."""
 _USERINFO = re.compile(r"^[a-zA-Z][\w+.-]*://([^:@/]*):(.*)@")
 
 
@@ -52,6 +54,8 @@ def _forms(value: str) -> set[str]:
         parts |= {userinfo[2], f"{userinfo[1]}:{userinfo[2]}"}
     else:
         parts |= {word for word in value.split() if len(word) >= _WORD}
+    if path := _WEB_PATH.match(value.strip()):
+        parts.add(path[1])
     decoded = {form for part in parts for form in (part, unquote(part))}
     encoded = {form for part in decoded for form in (quote(part, safe=""), quote_plus(part), repr(part)[1:-1])}
     return {form for form in decoded | encoded if form.strip()}

@@ -109,9 +109,9 @@ def _message(result: Result) -> bytes:
     message = _encoded(Outcome(result=result))
     if len(message) <= TERMINATION_MESSAGE_LIMIT:
         return message
-    from report_operator.run.publish import result_bytes  # noqa: PLC0415
+    from report_operator.run.publish import json_bytes  # noqa: PLC0415
 
-    return _encoded(Outcome(result_sha256=hashlib.sha256(result_bytes(result)).hexdigest()))
+    return _encoded(Outcome(result_sha256=hashlib.sha256(json_bytes(result)).hexdigest()))
 
 
 def _failed(stage: Stage, reason: Reason, message: str) -> bytes:

@@ -13,6 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from report_operator.api.run import EntryLinks
 from report_operator.store.errors import StoreError
 
 _Answer = TypeVar("_Answer")
@@ -99,6 +100,11 @@ class S3Store:
         wanted = list(keys)
         return await self._call(lambda: {key: self._sign(self._inside, "put_object", key, ttl) for key in wanted})
 
+    async def sign_ledger(self, folder: str, ids: Iterable[str], ttl: timedelta) -> dict[str, EntryLinks]:
+        """Return the links to the objects of a ledger's entries in a folder, for use inside the cluster, by id."""
+        wanted = list(ids)
+        return await self._call(lambda: {id_: self._sign_entry(f"{folder}ledger/{id_}", ttl) for id_ in wanted})
+
     async def sign_download(
         self, key: str, kind: Literal["attachment", "inline"], file_name: str, media_type: str, ttl: timedelta
     ) -> Link:
@@ -142,6 +148,19 @@ class S3Store:
         )
         credentials_end = _expiry(self._session.get_credentials())
         return Link(url, min(filter(None, (now + asked, credentials_end))))
+
+    def _sign_entry(self, stem: str, ttl: timedelta) -> EntryLinks:
+        def link(method: str, what: str, **parameters: str) -> str:
+            return self._sign(self._inside, method, f"{stem}.{what}", ttl, **parameters).url
+
+        return EntryLinks(
+            # The header is part of the signature: the link cannot replace what is there.
+            claim=link("put_object", "intent", IfNoneMatch="*"),
+            claimed=link("get_object", "intent"),
+            release=link("delete_object", "intent"),
+            record=link("put_object", "record", IfNoneMatch="*"),
+            recorded=link("get_object", "record"),
+        )
 
     def _ensure_bucket(self) -> None:
         bucket = self._settings.bucket

@@ -11,9 +11,9 @@ import httpx
 
 from report_operator import __version__
 from report_operator.api.conditions import Reason
-from report_operator.api.sources import DataFormat, Header, Http
+from report_operator.api.sources import DataFormat, Http
 from report_operator.run.failure import RunError
-from report_operator.run.mounts import secret_value
+from report_operator.run.mounts import header_value
 from report_operator.run.progress import Progress
 from report_operator.run.sources.formats import import_file
 from report_operator.run.sources.task import Task
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 def read(kind: Http, task: Task) -> None:
     """Write the rows of the server's answer to `task.target`; raises RunError. Nothing is tried twice: the Job does."""
-    headers = {header.name: _value(header, task) for header in kind.headers}
+    headers = {header.name: header_value(task.workspace, header, task.subject) for header in kind.headers}
     url = _url(kind.url, task)
     place = f"{task.subject}: {_shown(url, task)}"
     try:
@@ -58,20 +58,6 @@ def read(kind: Http, task: Task) -> None:
     except httpx.InvalidURL as error:
         raise RunError(Reason.INVALID_SPEC, f"{place}: no valid URL: {error}") from error
     import_file(task.database, task.scratch, kind.format, task.target, place)
-
-
-def _value(header: Header, task: Task) -> str:
-    place, value = "its value", header.value or ""
-    if header.value_from:
-        selector = header.value_from.secret_key_ref
-        place, value = f"key {selector.key!r} of Secret {selector.name!r}", secret_value(task.workspace, selector)
-    if not value.isprintable() or not value.isascii():
-        raise RunError(
-            Reason.INVALID_SPEC,
-            f"{task.subject}: header {header.name!r}: {place} has a line break or another character that cannot be"
-            " sent: use printable ASCII",
-        )
-    return value
 
 
 def _url(template: str, task: Task) -> str:

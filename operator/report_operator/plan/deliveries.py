@@ -1,0 +1,47 @@
+"""From what a run says it sent to the status. A run is trusted less than the operator."""
+
+from collections.abc import Sequence
+
+from report_operator.api.conditions import Reason
+from report_operator.api.deliveries import Delivery, DeliveryState
+from report_operator.api.report import ReportSpec
+from report_operator.api.run import Result
+from report_operator.plan.failure import Cause
+
+_UNREPORTED = "the run does not report it"
+
+
+def check(spec: ReportSpec, result: Result) -> list[Delivery]:
+    """Return what became of each destination of the spec, in its order; others are left out."""
+    reported = {delivery.name: delivery for delivery in result.deliveries}
+    return [
+        reported.get(each.name)
+        or Delivery(
+            name=each.name,
+            state=DeliveryState.UNKNOWN,
+            unknown=len(each.recipients),
+            last_error=_UNREPORTED,
+        )
+        for each in spec.destinations
+    ]
+
+
+def conclude(deliveries: Sequence[Delivery]) -> Cause:
+    """Return whether all is sent, and what is not."""
+    unsent = [delivery for delivery in deliveries if delivery.state is not DeliveryState.SENT]
+    if not unsent:
+        count = f"{len(deliveries)} destination{'' if len(deliveries) == 1 else 's'}"
+        return Cause(Reason.DELIVERED, f"Sent to {count}.")
+    uncertain = all(delivery.state is DeliveryState.UNKNOWN for delivery in unsent)
+    reason = Reason.DELIVERY_UNKNOWN if uncertain else Reason.DELIVERY_FAILED
+    return Cause(reason, " ".join(map(_sentence, unsent)))
+
+
+def _sentence(delivery: Delivery) -> str:
+    total = delivery.sent + delivery.failed + delivery.unknown + delivery.pending
+    counts = {"failed": delivery.failed, "unknown": delivery.unknown, "not begun": delivery.pending}
+    if total == 1:
+        found = next(word for word, count in counts.items() if count)
+    else:
+        found = f"{', '.join(f'{count} {word}' for word, count in counts.items() if count)} of {total}"
+    return f"Destination {delivery.name}: {found}: {(delivery.last_error or 'no cause is known').rstrip('.')}."

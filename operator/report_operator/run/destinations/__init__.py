@@ -1,0 +1,32 @@
+"""Places that a report is sent to, one module for each kind."""
+
+from typing import Protocol
+
+from report_operator.api.deliveries import Entry
+from report_operator.api.destinations import Destination, Webhook
+from report_operator.run.destinations.outcome import Outcome
+from report_operator.run.destinations.package import Package
+
+
+class Channel(Protocol):
+    """The way to one destination. Safe for `parallel` threads."""
+
+    parallel: int
+    """Sends at the same time."""
+    repeatable: bool
+    """A second send changes nothing at the other side, so that an unknown end is no reason to hold back."""
+
+    def send(self, entry: Entry) -> Outcome:
+        """Send the report to the entry's recipient, once. Raises RunError for what the author has to mend."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+def prepare(destination: Destination, package: Package) -> Channel:
+    """Return the way to a destination; raises RunError when a Secret or a value in it cannot be used."""
+    match destination.kind:
+        case Webhook() as kind:
+            from report_operator.run.destinations.webhook import WebhookChannel  # noqa: PLC0415
+
+            return WebhookChannel(destination.name, kind, package)
