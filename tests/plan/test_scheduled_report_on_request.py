@@ -24,11 +24,17 @@ class TestRunNow:
     @pytest.mark.parametrize(
         ("written", "start", "end"),
         [
-            ("2026-04-01T00:00:00Z/2026-04-08T12:00:00+02:00", "2026-04-01T00:00:00Z", "2026-04-08T10:00:00Z"),
-            ("2026-04-01/2026-04-08", "2026-03-31T22:00:00Z", "2026-04-07T22:00:00Z"),
+            (
+                "2026-04-01T00:00:00Z/2026-04-08T12:00:00+02:00",
+                "2026-04-01T02:00:00+02:00",
+                "2026-04-08T12:00:00+02:00",
+            ),
+            ("2026-03-25/2026-04-01", "2026-03-25T00:00:00+01:00", "2026-04-01T00:00:00+02:00"),
+            ("2026-04-01/2026-04-08", "2026-04-01T00:00:00+02:00", "2026-04-08T00:00:00+02:00"),
         ],
     )
     def test_for_a_past_period(self, written: str, start: str, end: str) -> None:
+        """Written in the schedule's zone: documents then speak of whole days."""
         world = World.of("2026-05-04 08:00", timeZone="Europe/Berlin")
         world.annotate(run_now="1", run_period=written)
         [report] = world.operate().creations

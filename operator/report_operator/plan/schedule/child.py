@@ -7,9 +7,10 @@ deleting the ScheduledReport keeps them, unless `history.onDelete` is Delete: th
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from hashlib import sha256
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from report_operator.api.metadata import (
     API_VERSION,
@@ -122,8 +123,8 @@ class Run:
         """Return what will be known of the Report when it is made."""
         return Child(self.name, self.trigger, self.variant, self.slot, self.token, created_at=now)
 
-    def manifest(self, spec: ScheduledReportSpec, period: Period | None) -> dict[str, Any]:
-        """Return the Report."""
+    def manifest(self, spec: ScheduledReportSpec, period: Period | None, zone: ZoneInfo) -> dict[str, Any]:
+        """Return the Report; its period is written in the schedule's zone, whose midnights make whole days of it."""
         ours = {SLOT_ANNOTATION: _rfc3339(self.slot)} | ({RUN_NOW_ANNOTATION: self.token} if self.token else {})
         metadata: dict[str, Any] = {
             "name": self.name,
@@ -135,7 +136,7 @@ class Run:
             metadata["ownerReferences"] = [owner_reference(self.subject)]
         body = {**self.subject.template, "template": self._page(spec)}
         if period is not None:
-            body["period"] = {"start": _rfc3339(period.start), "end": _rfc3339(period.end)}
+            body["period"] = {"start": _rfc3339(period.start, zone), "end": _rfc3339(period.end, zone)}
         return {"apiVersion": API_VERSION, "kind": "Report", "metadata": metadata, "spec": body}
 
     def _labels(self) -> dict[str, str]:
@@ -180,5 +181,5 @@ def _time(text: str | None) -> datetime | None:
     return time if time.tzinfo else None
 
 
-def _rfc3339(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _rfc3339(time: datetime, zone: tzinfo = UTC) -> str:
+    return time.astimezone(zone).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -71,7 +71,7 @@ class Draft:
             if run.name in self.facts.refusals:
                 refusals.append(f"{run.name}: {self.facts.refusals[run.name]}")
             elif run.name not in self.children:
-                self.creations.append(run.manifest(self.spec, period))
+                self.creations.append(run.manifest(self.spec, period, self.timing.slots.zone))
                 self.children[run.name] = run.child(self.now)
         if refusals:
             self.skip(SlotReason.REPORT_REFUSED, f"The API server refuses {' '.join(refusals)}", runs[0].slot)
