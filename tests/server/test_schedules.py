@@ -1,7 +1,7 @@
 """ScheduledReports on a real API server, by the real clock: what is made when, and what is not."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,10 @@ _numbers = itertools.count()
 
 
 @pytest.fixture
-def team(api: httpx.Client) -> Team:
-    return Team.make(api, f"scheduled-{next(_numbers)}")
+def team(api: httpx.Client) -> Iterator[Team]:
+    made = Team.make(api, f"scheduled-{next(_numbers)}")
+    yield made
+    api.delete(made.path("scheduledreports")).raise_for_status()
 
 
 def create(team: Team, name: str = "weekly", metadata: Json | None = None, **spec: Any) -> Json:
