@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from report_operator.api.conditions import Phase
 from report_operator.api.metadata import KUEUE_QUEUE_LABEL
+from report_operator.api.report import ReportStatus
 from report_operator.control.admission import Admission
 from report_operator.plan import job as job_plan
 from report_operator.plan.run_queue import Limits, Name, Turn
@@ -190,7 +192,9 @@ async def test_the_wait_is_told_once_a_run_has_ended() -> None:
     turn = await desk.ask(B)
     assert turn is not None
     assert turn.wait is None
-    desk.admission.measure(A, NOW - timedelta(minutes=2), NOW)
+    took = {"start_time": NOW - timedelta(minutes=2), "completion_time": NOW}
+    desk.admission.measure(A, ReportStatus(phase=Phase.SUCCEEDED, **took))
+    desk.admission.measure(A, ReportStatus(phase=Phase.CANCELLED, start_time=NOW, completion_time=NOW))
     turn = await desk.ask(B)
     assert turn is not None
     assert turn.wait == timedelta(minutes=2)

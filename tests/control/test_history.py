@@ -15,10 +15,11 @@ from report_operator.control.actions import Actor
 from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler
 from report_operator.plan.job import RunDefaults
+from report_operator.plan.run_queue import Limits
 from report_operator.plan.subject import Subject
 from report_operator.store.errors import StoreError
 from tests.support import objects
-from tests.support.simulation import World, as_cluster, as_store, step
+from tests.support.simulation import World, admission, as_cluster, as_store, list_jobs, step
 
 KEY = ("team-a", "weekly")
 DEFAULTS = RunDefaults(image="example/report-operator:1")
@@ -29,7 +30,9 @@ class Process:
 
     def __init__(self, world: World) -> None:
         cluster = as_cluster(world)
-        actor = Actor(cluster, as_store(world), DEFAULTS, timedelta(hours=1))
+        self._world = world
+        self.admission = admission(world, Limits(1))
+        actor = Actor(cluster, as_store(world), DEFAULTS, timedelta(hours=1), self.admission)
         self._reconciler = Reconciler(cluster, actor, Manifests(), "operator-0", now=lambda: world.now)
         self._look: Coroutine[Any, Any, Any] | None = None
 
@@ -50,6 +53,10 @@ class Process:
         if self._look is not None:
             self._look.close()
         self._look = None
+
+    def listen(self) -> None:
+        """Learn which Jobs there are."""
+        list_jobs(self._world, self.admission)
 
     def look(self) -> None:
         """Finish a whole look."""
@@ -72,6 +79,16 @@ class History(RuleBasedStateMachine):
     def operate(self, which: int, calls: int) -> None:
         for _ in range(calls):
             self.processes[which % self.operators].step()
+
+    @rule(which=st.integers(0, 7))
+    def listen(self, which: int) -> None:
+        self.processes[which % self.operators].listen()
+
+    @rule(which=st.integers(0, 7), full=st.booleans())
+    def crowd(self, which: int, full: bool) -> None:
+        """Let somebody else's run take the only place, or leave it."""
+        other = objects.job(Subject.from_manifest(objects.report(name="other", uid="1234"))).to_wire()
+        self.processes[which % self.operators].admission.see(other, gone=not full)
 
     @rule(which=st.integers(0, 7))
     def kill(self, which: int) -> None:
@@ -135,6 +152,7 @@ class History(RuleBasedStateMachine):
             process.kill()
         for _ in range(40):
             for process in self.processes:
+                process.listen()
                 process.look()
             for name in sorted(self.world.jobs):
                 self.world.advance(name, "good")
@@ -181,6 +199,7 @@ def test_a_kill_after_any_call_is_made_up_for(calls: int) -> None:
             world.advance(next(iter(world.jobs)), "good")
     process.kill()
     for _ in range(10):
+        process.listen()
         process.look()
         for name in sorted(world.jobs):
             world.advance(name, "good")

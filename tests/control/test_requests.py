@@ -10,8 +10,9 @@ from report_operator.control.actions import Actor
 from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler
 from report_operator.plan.job import RunDefaults
+from report_operator.plan.run_queue import Limits
 from tests.support import objects
-from tests.support.simulation import SimulatedCluster, World, as_store, step
+from tests.support.simulation import SimulatedCluster, World, admission, as_store, step
 
 
 class Recording:
@@ -33,7 +34,8 @@ class Play:
         self.world = World(objects.report())
         self.calls: list[str] = []
         cluster = cast("Cluster", Recording(self.world, self.calls))
-        actor = Actor(cluster, as_store(self.world), RunDefaults(image="example/report-operator:1"), timedelta(hours=1))
+        defaults = RunDefaults(image="example/report-operator:1")
+        actor = Actor(cluster, as_store(self.world), defaults, timedelta(hours=1), admission(self.world, Limits()))
         self.reconciler = Reconciler(cluster, actor, Manifests(), "operator-0", now=lambda: self.world.now)
 
     def look(self) -> list[str]:

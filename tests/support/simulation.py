@@ -17,6 +17,8 @@ from report_operator.api.metadata import RUN_ID_LABEL
 from report_operator.api.run import Outcome, Result, StoredFile
 from report_operator.cluster.client import Cluster
 from report_operator.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
+from report_operator.control.admission import Admission
+from report_operator.plan.run_queue import Limits
 from report_operator.plan.subject import Subject
 from report_operator.store.errors import StoreError
 from report_operator.store.s3 import Link, S3Store
@@ -145,6 +147,11 @@ class SimulatedCluster:
         await turn()
         return copy.deepcopy(list(self._world.jobs.values()))
 
+    async def all_jobs(self) -> AsyncIterator[Json]:
+        await turn()
+        for manifest in copy.deepcopy(list(self._world.jobs.values())):
+            yield manifest
+
     async def job(self, _namespace: str, name: str) -> Json:
         await turn()
         if name not in self._world.jobs:
@@ -247,6 +254,20 @@ def as_cluster(world: World) -> Cluster:
 def as_store(world: World) -> S3Store:
     """Return the simulated store as the real one's type."""
     return cast("S3Store", SimulatedStore(world))
+
+
+def admission(world: World, limits: Limits) -> Admission:
+    """Return an admission that has listed the Jobs. It wakes nobody: the tests look anyway."""
+    made = Admission(limits, wake=lambda _: None)
+    list_jobs(world, made)
+    return made
+
+
+def list_jobs(world: World, of: Admission) -> None:
+    """Have an admission list the Jobs."""
+    listing = of.list(SimulatedCluster(world).all_jobs())
+    while not step(listing):
+        pass
 
 
 def step(work: Coroutine[Any, Any, Any]) -> bool:

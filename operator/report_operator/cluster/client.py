@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Self
 from urllib.parse import quote
 
-from report_operator.api.metadata import FIELD_MANAGER, GROUP, VERSION
+from report_operator.api.metadata import FIELD_MANAGER, GROUP, MANAGED_BY_LABEL, MANAGER, VERSION
 from report_operator.cluster.connection import Access, Connection, Json, Observer
 from report_operator.cluster.errors import NotFoundError
 
@@ -46,14 +46,8 @@ class Cluster:
 
         Raises ExpiredError when it takes so long that the API server forgets where it was.
         """
-        after = ""
-        while True:
-            query = {"limit": str(PAGE)} | ({"continue": after} if after else {})
-            page = await self._request("GET", _ours(_REPORTS), query=query)
+        async for page in self._pages(_ours(_REPORTS), {}):
             yield page
-            after = page["metadata"].get("continue", "")
-            if not after:
-                return
 
     def watch_reports(self, resource_version: str) -> AsyncIterator[Json]:
         """Yield what has happened to Reports since a listing or an event, as `Connection.watch` does."""
@@ -87,6 +81,12 @@ class Cluster:
         body = {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": known, "status": status}
         path = _ours(_PLURALS[manifest["kind"]], known["namespace"], known["name"])
         return await self._request("PUT", f"{path}/status", body, query=_WRITE)
+
+    async def all_jobs(self) -> AsyncIterator[Json]:
+        """Yield every Job of ours in the cluster, a page at a time; raises ExpiredError as `report_pages` does."""
+        async for page in self._pages("/apis/batch/v1/jobs", {"labelSelector": f"{MANAGED_BY_LABEL}={MANAGER}"}):
+            for item in page["items"]:
+                yield item
 
     async def jobs(self, namespace: str, selector: str) -> list[Json]:
         """Return the Jobs with these labels."""
@@ -133,6 +133,16 @@ class Cluster:
     async def delete_secret(self, namespace: str, name: str) -> None:
         """Delete a Secret. One that is gone already is fine."""
         await self._unless_gone("DELETE", f"/api/v1/namespaces/{namespace}/secrets/{quote(name)}")
+
+    async def _pages(self, path: str, query: Mapping[str, str]) -> AsyncIterator[Json]:
+        after = ""
+        while True:
+            here = {"continue": after} if after else {}
+            page = await self._request("GET", path, query={**query, "limit": str(PAGE), **here})
+            yield page
+            after = page["metadata"].get("continue", "")
+            if not after:
+                return
 
     async def _items(self, path: str, query: Mapping[str, str]) -> list[Json]:
         items: list[Json] = (await self._request("GET", path, query=query))["items"]

@@ -19,6 +19,7 @@ from report_operator.cluster.errors import (
     NotFoundError,
     RefusedError,
 )
+from report_operator.control.admission import Admission
 from report_operator.plan import artifacts, job, names, secret
 from report_operator.plan.facts import (
     Action,
@@ -52,6 +53,7 @@ class Actor:
     store: S3Store
     defaults: job.RunDefaults
     job_ttl: timedelta
+    admission: Admission
 
     async def perform(self, action: Action, facts: Facts) -> Facts:
         """Carry out an action that may be repeated, and return the facts with its answer.
@@ -61,7 +63,7 @@ class Actor:
         namespace = facts.subject.metadata.namespace
         match action:
             case StartRun():
-                return await self._start_run(facts)
+                return await self._start_in_turn(facts)
             case ReadResult(outcome):
                 return replace(facts, stored=await self._read_result(facts.subject, outcome))
             case DeleteJob(name):
@@ -74,6 +76,17 @@ class Actor:
             case Seal(name):
                 await self.cluster.expire_job(namespace, name, int(self.job_ttl.total_seconds()))
         return facts
+
+    async def _start_in_turn(self, facts: Facts) -> Facts:
+        """Start the run if it is its turn; when it starts a run for Kueue is Kueue's to say."""
+        if _spec(facts.subject).run.kueue_queue_name is None:
+            turn = await self.admission.take(facts.subject, facts.now)
+            if turn is not None:
+                return replace(facts, turn=turn)
+        started = await self._start_run(facts)
+        if started.job is not None:
+            self.admission.keep(facts.subject.key)
+        return started
 
     async def _start_run(self, facts: Facts) -> Facts:
         subject, spec = facts.subject, _spec(facts.subject)

@@ -6,15 +6,24 @@ more than the limits say; a run's names still keep it from being started twice.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
+from report_operator.api.conditions import Phase
 from report_operator.api.metadata import REPORT_LABEL, SCHEDULE_UID_LABEL
+from report_operator.api.report import ReportStatus
 from report_operator.cluster.connection import Json
+from report_operator.cluster.errors import ClusterError
 from report_operator.plan.durations import Durations
 from report_operator.plan.objects import Job
 from report_operator.plan.run_queue import Limits, Name, RunQueue, Turn, Waiting
 from report_operator.plan.subject import Subject
+
+logger = logging.getLogger(__name__)
+
+RELIST_SECONDS = 600.0
+RETRY_SECONDS = 5.0
 
 
 class Admission:
@@ -32,6 +41,11 @@ class Admission:
         self._listing: set[Name] | None = None
         """While Jobs are listed: those that something newer than the listing has told of."""
         self._listed = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the Jobs have been listed."""
+        return self._listed.is_set()
 
     @property
     def waiting(self) -> int:
@@ -68,9 +82,12 @@ class Admission:
         if job is not None:
             self._free(job)
 
-    def measure(self, subject: Subject, started: datetime, ended: datetime) -> None:
-        """Learn from a run that has ended how long runs take."""
-        self._durations.add(subject.metadata.labels.get(SCHEDULE_UID_LABEL, ""), ended - started)
+    def measure(self, subject: Subject, written: ReportStatus) -> None:
+        """Learn how long runs take from the status that a Report has been given, if it tells that its run has ended."""
+        ended = written.phase in (Phase.SUCCEEDED, Phase.FAILED) and not subject.has_ended
+        if ended and written.start_time is not None and written.completion_time is not None:
+            schedule = subject.metadata.labels.get(SCHEDULE_UID_LABEL, "")
+            self._durations.add(schedule, written.completion_time - written.start_time)
 
     def see(self, manifest: Json, *, gone: bool = False) -> None:
         """Learn of a Job of ours from a watch."""
@@ -82,6 +99,17 @@ class Admission:
             self._free(name)
         else:
             self._hold(job)
+
+    async def follow(self, jobs: Callable[[], AsyncIterator[Json]]) -> None:
+        """List the Jobs at once and then now and again, for ever: kopf tells of no deletion in a gap of its watch."""
+        while True:
+            try:
+                await self.list(jobs())
+            except ClusterError as error:
+                logger.warning("the Jobs cannot be listed: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                await asyncio.sleep(RELIST_SECONDS)
 
     async def list(self, jobs: AsyncIterator[Json]) -> None:
         """Learn of all Jobs of ours; forget those that have gone without a word. Raises what the listing raises."""

@@ -9,6 +9,7 @@ import kopf
 
 from report_operator.api.metadata import GROUP, REPORT_LABEL, VERSION
 from report_operator.api.report import key_of
+from report_operator.control.admission import Admission
 from report_operator.control.controller import Key
 from report_operator.control.manifests import Manifests
 from report_operator.control.queue import WorkQueue
@@ -16,7 +17,11 @@ from report_operator.plan import interest
 
 
 def register(
-    registry: kopf.OperatorRegistry, reports: WorkQueue[Key], schedules: WorkQueue[Key], known_schedules: Manifests
+    registry: kopf.OperatorRegistry,
+    reports: WorkQueue[Key],
+    schedules: WorkQueue[Key],
+    known_schedules: Manifests,
+    admission: Admission,
 ) -> None:
     """Register every handler."""
 
@@ -36,8 +41,9 @@ def register(
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     async def on_job(event: kopf.RawEvent, memo: kopf.Memo, **_: object) -> None:
-        view = interest.in_job(dict(event["object"]))
         gone = event["type"] == "DELETED"
+        admission.see(dict(event["object"]), gone=gone)
+        view = interest.in_job(dict(event["object"]))
         if view is not None and (gone or view != memo.get("view", interest.NEW_JOB)):
             memo["view"] = view
             _add_report_of(event, reports)

@@ -31,6 +31,8 @@ API_REQUESTS = Counter(
     ["method", "resource", "status"],
     registry=REGISTRY,
 )
+RUNS_WAITING = Gauge("report_operator_runs_waiting", "Runs that wait for their turn.", registry=REGISTRY)
+RUNS_WORKING = Gauge("report_operator_runs_working", "Runs that hold a place in the queue.", registry=REGISTRY)
 RUNS = Counter("report_operator_runs", "Ended runs by phase and reason.", ["phase", "reason"], registry=REGISTRY)
 RUN_SECONDS = Histogram(
     "report_operator_run_seconds",

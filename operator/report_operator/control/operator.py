@@ -14,6 +14,7 @@ from report_operator.cluster.client import Cluster
 from report_operator.cluster.errors import UnavailableError
 from report_operator.control import handlers, health, logs, metrics, watching
 from report_operator.control.actions import Actor
+from report_operator.control.admission import Admission
 from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.config import Config, ConfigError
@@ -34,10 +35,12 @@ _WATCHED_BY_KOPF = ("scheduledreports", "jobs", "pods")
 class Operator:
     """One operator process: a controller for each kind, and what feeds their queues."""
 
-    def __init__(self, cluster: Cluster, actor: Actor, instance: str, workers: int) -> None:
+    def __init__(self, cluster: Cluster, store: S3Store, config: Config, instance: str) -> None:
         self.known_schedules = Manifests()
         children, pending = Children(), Manifests()
         clockwork = Clockwork(self._ring, utc_now)
+        self.admission = Admission(config.run_limits, self._call)
+        actor = Actor(cluster, store, config.defaults, config.job_ttl_time, self.admission)
         of_reports = Reconciler(cluster, actor, pending, instance)
         of_schedules = ScheduleReconciler(cluster, self.known_schedules, children, clockwork, instance, utc_now)
         self.reports = Controller("report", of_reports.reconcile)
@@ -47,11 +50,15 @@ class Operator:
         self._endless = [
             asyncio.create_task(self._followed.follow(), name="reports"),
             asyncio.create_task(clockwork.run(), name="clockwork"),
+            asyncio.create_task(self.admission.follow(cluster.all_jobs), name="admission"),
         ]
-        self._starting = asyncio.create_task(self._start(workers), name="start")
+        self._starting = asyncio.create_task(self._start(config.workers), name="start")
 
     def _ring(self, key: Key) -> None:
         self.schedules.queue.add(key)
+
+    def _call(self, key: Key) -> None:
+        self.reports.queue.add(key)
 
     async def _start(self, workers: int) -> None:
         self.reports.start(workers)
@@ -80,6 +87,8 @@ class Operator:
         """Return what is still missing, or an empty text."""
         if not self._followed.listed.is_set():
             return "the Reports have not been listed yet"
+        if not self.admission.is_open:
+            return "the Jobs have not been listed yet"
         running = {task.get_name() for task in asyncio.all_tasks() if not task.done()}
         missing = [k for k in _WATCHED_BY_KOPF if not any(name.startswith(f"watcher for {k}.") for name in running)]
         return f"not watching: {', '.join(missing)}" if missing else ""
@@ -89,6 +98,8 @@ class Operator:
         for controller in self._controllers:
             metrics.QUEUE_LENGTH.labels(kind=controller.kind).set(len(controller.queue))
             metrics.QUEUE_WAIT.labels(kind=controller.kind).set(controller.queue.longest_wait)
+        metrics.RUNS_WAITING.set(self.admission.waiting)
+        metrics.RUNS_WORKING.set(self.admission.working)
 
 
 async def serve(config: Config) -> None:
@@ -100,7 +111,8 @@ async def serve(config: Config) -> None:
     async with contextlib.AsyncExitStack() as stack:
         operator, cluster = await _start(config, instance, stack)
         watching.log_in(registry, cluster)
-        handlers.register(registry, operator.reports.queue, operator.schedules.queue, operator.known_schedules)
+        queues = operator.reports.queue, operator.schedules.queue
+        handlers.register(registry, *queues, operator.known_schedules, operator.admission)
 
         @kopf.on.cleanup(registry=registry)
         async def stop(**_: object) -> None:
@@ -115,8 +127,7 @@ async def _start(config: Config, instance: str, stack: contextlib.AsyncExitStack
     stack.callback(store.close)
     cluster = await Cluster.connect(2 * config.workers, metrics.observe_request)
     stack.push_async_callback(cluster.close)
-    actor = Actor(cluster, store, config.defaults, config.job_ttl_time)
-    operator = Operator(cluster, actor, instance, config.workers)
+    operator = Operator(cluster, store, config, instance)
     stack.push_async_callback(operator.stop)
     probes = health.Health(operator.not_alive, operator.not_ready, operator.collect)
     server = await health.serve(probes, config.http_host, config.http_port)

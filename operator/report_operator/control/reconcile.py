@@ -47,10 +47,20 @@ class Reconciler:
         Raises ConflictError when it changed meanwhile, UnavailableError or StoreError when something cannot be reached;
         what can be shown of that on the Report is shown before.
         """
+        waits = False
         try:
-            manifest = self.pending.take(key) or await self.cluster.report(*key)
-        except NotFoundError:
-            return Next()
+            try:
+                manifest = self.pending.take(key) or await self.cluster.report(*key)
+            except NotFoundError:
+                return Next()
+            decision, waits = await self._look_at(manifest)
+            return Next(decision.requeue_after, decision.retry)
+        finally:
+            if not waits:
+                self.actor.admission.leave(key)
+
+    async def _look_at(self, manifest: Json) -> tuple[Decision, bool]:
+        """Return what was decided and done, and whether the Report waits for its turn."""
         subject = Subject.from_manifest(manifest)
         try:
             return await self._look(manifest, subject, look_for_jobs=not subject.is_new)
@@ -58,14 +68,14 @@ class Reconciler:
             # A new Report's Jobs are not listed, until it turns out that there is one after all.
             return await self._look(manifest, subject, look_for_jobs=True)
 
-    async def _look(self, manifest: Json, subject: Subject, *, look_for_jobs: bool) -> Next:
+    async def _look(self, manifest: Json, subject: Subject, *, look_for_jobs: bool) -> tuple[Decision, bool]:
         facts = await cluster_facts.gather(self.cluster, subject, self.now(), look_for_jobs=look_for_jobs)
         try:
             facts, decision = await self._settle(facts)
         except (UnavailableError, StoreError) as error:
             facts, decision = await self._settle(replace(facts, outage=str(error)))
         await self._record(manifest, facts, decision)
-        return Next(decision.requeue_after, decision.retry)
+        return decision, facts.turn is not None
 
     async def _settle(self, facts: Facts) -> tuple[Facts, Decision]:
         """Decide and act until no action asks for another decision."""
@@ -81,6 +91,7 @@ class Reconciler:
         if decision.status is not None:
             await self.cluster.write_status(manifest, decision.status.to_wire())
             metrics.observe_status(facts.subject.status, decision.status)
+            self.actor.admission.measure(facts.subject, decision.status)
         for announcement in decision.announcements:
             await self._announce(facts.subject, announcement)
         for action in decision.cleanup:

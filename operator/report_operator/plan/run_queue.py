@@ -56,7 +56,7 @@ class Waiting:
         return cls(
             urgency=_URGENCY.get(metadata.labels.get(TRIGGER_LABEL, ""), 0),
             since=queue.since if queue is not None else (first or now).replace(microsecond=0),
-            report=(metadata.namespace, metadata.name),
+            report=subject.key,
             job=(metadata.namespace, subject.job_name),
             schedule=metadata.labels.get(SCHEDULE_UID_LABEL, ""),
         )

@@ -43,6 +43,11 @@ class Subject:
         )
 
     @property
+    def key(self) -> tuple[str, str]:
+        """Return namespace and name."""
+        return self.metadata.namespace, self.metadata.name
+
+    @property
     def run_id(self) -> str:
         """Return the identity of this generation's run."""
         return names.run_id(self.metadata.uid, self.metadata.generation)
