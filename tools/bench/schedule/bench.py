@@ -1,7 +1,7 @@
 """What the measurements have in common: an API server, a store, namespaces, and the operator to start on them."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +21,8 @@ REPORTS = f"{_OURS}/reports"
 JOBS = f"{_BATCH}/bench/jobs"
 CRON_JOBS = f"{_BATCH}/bench-cronjobs/cronjobs"
 JOBS_OF_CRON_JOBS = f"{_BATCH}/bench-cronjobs/jobs"
-_ACCEPT_SECONDS = 900.0
+_PATIENCE_SECONDS = 900.0
+_END_OF_LOG = 4000
 _WITHOUT_LIMITS = {"REPORT_OPERATOR_RUN_LIMIT_TOTAL": "0", "REPORT_OPERATOR_RUN_LIMIT_PER_NAMESPACE": "0"}
 _BUSY_SECONDS = 60.0
 """An operator with much to do answers late."""
@@ -63,11 +64,16 @@ class Bench:
         """Create objects, many at once."""
         await each(f"{what} made", manifests, lambda manifest: self.client.send("POST", path, manifest))
 
+    async def expect(self, what: str, count: Callable[[], Awaitable[int]], wanted: int, pause: float) -> None:
+        """Wait until the operator has done something so often. Raises TimeoutError with the end of its log."""
+        if not await until(what, count, wanted, _PATIENCE_SECONDS, pause):
+            said = (self.folder / "operator.log").read_text()[-_END_OF_LOG:]
+            raise TimeoutError(f"{what}: only {await count():,} of {wanted:,}; the operator's log ends with\n{said}")
+
     async def accepted(self, count: int) -> None:
         """Wait until the operator has written the status of so many ScheduledReports. Raises TimeoutError."""
 
         async def now() -> int:
             return len([o async for o in self.client.list(SCHEDULES) if "nextRunTime" in o.get("status", {})])
 
-        if not await until("ScheduledReports accepted", now, count, _ACCEPT_SECONDS, pause=3):
-            raise TimeoutError(f"not all ScheduledReports were accepted within {_ACCEPT_SECONDS:.0f} s")
+        await self.expect("ScheduledReports accepted", now, count, pause=3)

@@ -21,6 +21,7 @@ Item = TypeVar("Item")
 _AT_ONCE = 32
 _PAGE = 500
 _SIGN_SECONDS = 5.0
+_STANDSTILL_SECONDS = 120.0
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _LONGEST_LINE = 1 << 20
 
@@ -130,14 +131,19 @@ async def each(what: str, items: Sequence[Item], work: Callable[[Item], Awaitabl
 
 
 async def until(what: str, count: Callable[[], Awaitable[int]], wanted: int, seconds: float, pause: float) -> bool:
-    """Wait until the count is as wanted, and return whether it was within so many seconds; tell how far it is."""
-    began = told = time.monotonic()
-    while (now := await count()) < wanted:
+    """Wait until the count is as wanted; tell how far it is.
+
+    Return whether it came to that, within so many seconds and without a standstill of two minutes.
+    """
+    now, moved = 0, time.monotonic()
+    end, told = moved + seconds, moved
+    while (new := await count()) < wanted:
         passed = time.monotonic()
-        if passed - began > seconds:
+        now, moved = new, moved if new == now else passed
+        if passed > end or passed - moved > _STANDSTILL_SECONDS:
             return False
         if passed - told > _SIGN_SECONDS:
             told = passed
-            say(f"{what}: {now:,} of {wanted:,}")
+            say(f"{what}: {new:,} of {wanted:,}")
         await asyncio.sleep(pause)
     return True

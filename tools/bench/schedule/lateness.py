@@ -17,7 +17,6 @@ from tools.bench.schedule.objects import Json
 from tools.bench.schedule.process import Usage
 
 _GOALS = {(1_000, "Report"): "3", (1_000, "Job"): "10", (10_000, "Report"): "30"}
-_REPORTS_SECONDS = 900.0
 _MINUTE = 60
 _EASE_SECONDS = 60.0
 _EASE_SECONDS_PER_SCHEDULE = 0.03
@@ -80,7 +79,7 @@ async def _through_slot(bench: Bench, slot: datetime, count: int, operator: Oper
         await _sleep_until(slot - _A_MOMENT)  # From the slot on nothing is to hold up the watches of this event loop.
         requests, usage = operator.requests(), Usage.of(operator.process.pid)
         for what, found in (("Reports", reports), ("Jobs", jobs)):
-            await until(f"{what} made", _count(found), count, _REPORTS_SECONDS, pause=0.1)
+            await bench.expect(f"{what} made", _count(found), count, pause=0.1)
         cpu_seconds = Usage.of(operator.process.pid).cpu_seconds - usage.cpu_seconds
         after = await asyncio.to_thread(operator.requests)
     made = {name: (total - requests.get(name, 0)) / count for name, total in after.items()}

@@ -11,7 +11,7 @@ from tools.bench.figures import Cell, Section, Table
 from tools.bench.page import say
 from tools.bench.schedule import objects
 from tools.bench.schedule.bench import REPORTS, SCHEDULES, Bench
-from tools.bench.schedule.client import each, until
+from tools.bench.schedule.client import each
 from tools.bench.schedule.process import Usage
 
 _STARTS = 3
@@ -99,8 +99,7 @@ async def _start(bench: Bench, name: str) -> Start:
             async def made() -> int:
                 return len(reports)
 
-            if not await until("due Report made", made, 1, _LIMIT_SECONDS, pause=0.1):
-                raise TimeoutError(f"no Report of {name} after {_LIMIT_SECONDS:.0f} s")
+            await bench.expect(f"Report of {name} made", made, 1, pause=0.1)
             start = Start(min(r.seen for r in reports.values()) - began, await ready - began)
     for path in (f"{SCHEDULES}/{name}", *(f"{REPORTS}/{report}" for report in reports)):
         await bench.client.send("DELETE", path)
