@@ -14,6 +14,7 @@ from report_operator.cluster.errors import ConflictError
 from report_operator.control.actions import Actor
 from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler
+from report_operator.plan import names
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.run_queue import Limits
 from report_operator.plan.subject import Subject
@@ -74,6 +75,7 @@ class History(RuleBasedStateMachine):
         self.world = World(objects.report())
         self.processes = [Process(self.world) for _ in range(self.operators)]
         self.by_hand: set[str] = set()
+        self.cancelled: set[str] = set()
 
     @rule(which=st.integers(0, 7), calls=st.integers(1, 12))
     def operate(self, which: int, calls: int) -> None:
@@ -98,6 +100,15 @@ class History(RuleBasedStateMachine):
     @rule()
     def edit(self) -> None:
         self.world.edit()
+        if self.world.report["spec"].get("cancel"):
+            self.cancelled.add(self._run_id())
+
+    @precondition(lambda self: self.world.report["metadata"]["generation"] < 6)
+    @rule(cancel=st.booleans())
+    def cancel(self, cancel: bool) -> None:
+        self.world.cancel(cancel)
+        if cancel:
+            self.cancelled.add(self._run_id())
 
     @precondition(lambda self: self.world.jobs)
     @rule(data=st.data(), outcome=st.sampled_from(["good", "good", "bad"]))
@@ -137,6 +148,10 @@ class History(RuleBasedStateMachine):
         assert len(made) == len(set(made))
 
     @invariant()
+    def nothing_is_started_to_be_cancelled(self) -> None:
+        assert self.cancelled.isdisjoint(self.world.made)
+
+    @invariant()
     def no_two_runs_at_once(self) -> None:
         if self.operators == 1:
             assert len(self.world.unfinished()) <= 1
@@ -167,8 +182,14 @@ class History(RuleBasedStateMachine):
         if self.operators == 1:
             # Of two, one may be killed after it made a Secret for a run that is over; that goes with the Report.
             assert self.world.secrets == set()
+        its = names.run_prefix(*KEY, subject.status.run_id or "none")
         for artifact in subject.status.artifacts:
-            assert subject.prefix + artifact.name in self.world.stored
+            assert its + artifact.name in self.world.stored
+        if subject.is_cancelled and self.operators == 1:
+            assert bool(subject.status.artifacts) == any(key.startswith(its) for key in self.world.stored)
+
+    def _run_id(self) -> str:
+        return Subject.from_manifest(self.world.report).run_id
 
     def _recorded(self) -> str:
         return str(self.world.report.get("status", {}).get("jobName"))
@@ -188,6 +209,31 @@ def test_any_history(machine: type[RuleBasedStateMachine]) -> None:
     case = machine.TestCase
     case.settings = LIMITS
     case().runTest()
+
+
+@pytest.mark.parametrize("before", range(1, 20))
+@pytest.mark.parametrize("after", range(16))
+def test_a_cancelled_run_ends_wherever_the_operator_is_killed(before: int, after: int) -> None:
+    world = World(objects.report())
+    process = Process(world)
+    for _ in range(before):
+        if process.step() and world.jobs and not world.pods:
+            world.advance(next(iter(world.jobs)), "good")
+    process.kill()
+    world.cancel(True)
+    for _ in range(after):
+        process.step()
+    process.kill()
+    for _ in range(10):
+        process.listen()
+        process.look()
+        for name in sorted(world.jobs):
+            world.advance(name, "good")
+    process.look()
+    subject = Subject.from_manifest(world.report)
+    assert (subject.status.phase, subject.is_settled) == ("Cancelled", True)
+    assert (world.jobs, world.secrets, world.stored) == ({}, set(), {})
+    assert len(world.made) <= 1
 
 
 @pytest.mark.parametrize("calls", range(1, 40))

@@ -54,6 +54,12 @@ class World:
         self.report["metadata"]["generation"] += 1
         self.touch()
 
+    def cancel(self, cancel: bool) -> None:
+        """Set `spec.cancel`, as a user; what has not changed is no edit."""
+        if self.report["spec"].get("cancel", False) is not cancel:
+            self.report["spec"] = self.report["spec"] | {"cancel": cancel}
+            self.edit()
+
     def touch(self) -> None:
         """Give the Report a new resourceVersion."""
         self.report["metadata"]["resourceVersion"] = str(next(self._count) + 100)
