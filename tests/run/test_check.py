@@ -37,11 +37,21 @@ GOOD: dict[str, Any] = {
         }
     ],
     "outputs": [{"format": "json", "inline": True}, {"format": "pdf"}, {"format": "csv", "table": "sums"}],
+    "destinations": [
+        {"name": "hook", "webhook": {"urlFrom": SECRET, "headers": [{"name": "X-A", "value": "1"}]}},
+    ],
 }
 
 
 def web(headers: list[dict[str, Any]]) -> dict[str, Any]:
     return {"name": "web", "http": {"url": "http://h/", "headers": headers}}
+
+
+HOOK = {"name": "hook", "webhook": {"url": "http://h/"}}
+
+
+def webhook(*headers: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "hook", "webhook": {"url": "http://h/", "headers": list(headers)}}
 
 
 def check(**changes: Any) -> list[str]:
@@ -118,6 +128,30 @@ def test_a_good_spec() -> None:
         (
             {"outputs": [{"format": "csv", "table": "rows"}, {"format": "csv", "table": "sums", "name": "rows"}]},
             "spec.outputs: 'rows.csv' would be made more than once: set name on one of them",
+        ),
+        (
+            {"outputs": [{"format": "json", "name": "result"}]},
+            "spec.outputs[0].name: result.json is a file of the run's own: use another name",
+        ),
+        (
+            {"destinations": [{"name": "hook"}]},
+            "spec.destinations[0]: set exactly one of webhook; now set: none",
+        ),
+        (
+            {"destinations": [HOOK, HOOK]},
+            "spec.destinations: 'hook' is there more than once: give one of them another name",
+        ),
+        (
+            {"destinations": [{"name": "hook", "webhook": {"url": "http://h/", "urlFrom": SECRET}}]},
+            "spec.destinations[0].webhook: set exactly one of url, urlFrom; now set: url, urlFrom",
+        ),
+        (
+            {"destinations": [webhook({"name": "Webhook-Id", "value": "1"})]},
+            "spec.destinations[0].webhook.headers: 'Webhook-Id' is set by the run: use another name",
+        ),
+        (
+            {"destinations": [webhook({"name": "A"})]},
+            "spec.destinations[0].webhook.headers[0]: set exactly one of value, valueFrom; now set: none",
         ),
         (
             {"sections": [{"blocks": [{}]}]},

@@ -15,6 +15,7 @@ import yaml
 
 from report_operator.api.metadata import API_VERSION
 from report_operator.api.run import EXIT_INTERNAL_ERROR, EXIT_OK, EXIT_OUTAGE, EXIT_USER_ERROR
+from tests.support.http_server import HttpServer
 from tests.support.ports import free_ports
 from tests.support.postgres import PASSWORD, Postgres
 
@@ -71,6 +72,14 @@ def test_files_are_in_the_folder_and_their_paths_on_standard_output(
         "source 'rows': 2 rows, 2 columns",
         "making the documents",
     ]
+
+
+def test_nothing_is_sent(manifest: Callable[..., Path], target: Path, web: HttpServer) -> None:
+    """Not even the Secret of a destination is asked for."""
+    hook = {"url": web.url, "signingSecretFrom": SECRET_KEY}
+    done = execute("render", "-f", manifest(destinations=[{"name": "hook", "webhook": hook}]), "-o", target)
+    assert (done.returncode, web.asked) == (EXIT_OK, [])
+    assert sorted(path.name for path in target.iterdir()) == ["report.json", "rows.csv"]
 
 
 def test_json_for_programs(manifest: Callable[..., Path], target: Path) -> None:

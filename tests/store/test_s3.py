@@ -48,6 +48,22 @@ async def test_an_upload_link_is_for_one_key(store: S3Store, http: httpx.AsyncCl
     assert (await http.get(link.url)).status_code == 403
 
 
+async def test_links_of_a_ledger_write_once(store: S3Store, http: httpx.AsyncClient) -> None:
+    """A link whose condition is left out is no link at all: the header is part of the signature."""
+    entry = (await store.sign_ledger(FOLDER, ["a"], HOUR))["a"]
+    once = {"If-None-Match": "*"}
+    for put, get in ((entry.claim, entry.claimed), (entry.record, entry.recorded)):
+        assert (await http.get(get)).status_code == 404
+        assert (await http.put(put, content=b"first")).status_code == 403
+        assert (await http.put(put, content=b"first", headers=once)).status_code == 200
+        assert (await http.put(put, content=b"other", headers=once)).status_code == 412
+        assert (await http.get(get)).content == b"first"
+    assert sorted(await store.sizes(FOLDER)) == [f"{FOLDER}ledger/a.intent", f"{FOLDER}ledger/a.record"]
+    assert (await http.delete(entry.release)).status_code == 204
+    assert sorted(await store.sizes(FOLDER)) == [f"{FOLDER}ledger/a.record"]
+    assert (await http.delete(entry.recorded)).status_code == 403
+
+
 async def test_download_and_view_differ_in_disposition(store: S3Store, http: httpx.AsyncClient) -> None:
     key = f"{FOLDER}report.pdf"
     await put(store, key)

@@ -8,7 +8,10 @@ from pydantic import ConfigDict, Field
 from report_operator.api.fields import HttpUrl, Model, Rule, exactly_one, list_map, rules
 from report_operator.api.sources import Header, KeySelector, SecretSource
 
-_OWN_HEADERS = ("content-length", "content-type", "host", "transfer-encoding", "user-agent")
+KINDS = ("webhook",)
+"""Members of a Destination, of which one is set."""
+OWN_HEADERS = ("content-length", "content-type", "host", "transfer-encoding", "user-agent")
+"""Headers of a webhook message, beside webhook-*, that the run sets."""
 
 
 class OnUnknown(StrEnum):
@@ -37,8 +40,8 @@ class Webhook(Model):
         list_map("name"),
         Rule(
             rule="self.all(h, !h.name.lowerAscii().startsWith('webhook-')"
-            f" && !(h.name.lowerAscii() in {list(_OWN_HEADERS)}))",
-            message=f"webhook-* and {', '.join(_OWN_HEADERS)} are set by the run: use other names",
+            f" && !(h.name.lowerAscii() in {list(OWN_HEADERS)}))",
+            message=f"webhook-* and {', '.join(OWN_HEADERS)} are set by the run: use other names",
         ),
     ] = []
     """Further request headers."""
@@ -55,7 +58,7 @@ class Webhook(Model):
 class Destination(Model):
     """A named place that the report is sent to; exactly one kind."""
 
-    model_config = ConfigDict(json_schema_extra=rules(exactly_one("webhook")))
+    model_config = ConfigDict(json_schema_extra=rules(exactly_one(*KINDS)))
 
     name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
     """Name in status and ledger."""
@@ -70,7 +73,7 @@ class Destination(Model):
         """Return the one kind that is set; raises ValueError when the API server's rule was not applied."""
         chosen = [kind for kind in (self.webhook,) if kind is not None]
         if len(chosen) != 1:
-            raise ValueError(f"destination {self.name!r}: set exactly one of webhook")
+            raise ValueError(f"destination {self.name!r}: set exactly one of {', '.join(KINDS)}")
         return chosen[0]
 
     @property

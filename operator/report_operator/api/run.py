@@ -45,6 +45,8 @@ RESULT_FILE = "result.json"
 """Name of the result in the store, beside the artifacts."""
 LEDGER_FILE = "deliveries.json"
 """Name of the ledger in the store, an artifact of every run with destinations."""
+OWN_FILES = (LEDGER_FILE, RESULT_FILE)
+"""Names that no output may have."""
 
 
 class Request(Model):

@@ -6,10 +6,13 @@ The rules themselves are in the models, as CEL; there is no evaluator for CEL am
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from report_operator.api.destinations import KINDS as DESTINATION_KINDS
+from report_operator.api.destinations import OWN_HEADERS, Webhook
 from report_operator.api.fields import Model, wire_name
 from report_operator.api.report import ReportSpec
+from report_operator.api.run import OWN_FILES
 from report_operator.api.sections import Block, Card
-from report_operator.api.sources import Source
+from report_operator.api.sources import Header
 
 _SOURCE_KINDS = ("inline", "config_map", "http", "sql")
 _BLOCK_KINDS = ("text", "metric", "grid", "table", "chart")
@@ -19,7 +22,8 @@ _GIVEN_PARAMETERS = ("period_start", "period_end")
 
 def problems(spec: ReportSpec) -> list[str]:
     """Return one line for each mistake: path of the field, what is wrong, the way out."""
-    return [*_period(spec), *_template(spec), *_sources(spec), *_names(spec), *_outputs(spec), *_sections(spec)]
+    parts = (_period, _template, _sources, _names, _outputs, _sections, _destinations)
+    return [problem for part in parts for problem in part(spec)]
 
 
 def _exactly_one(path: str, model: Model, members: Sequence[str]) -> Iterator[str]:
@@ -43,18 +47,35 @@ def _sources(spec: ReportSpec) -> Iterator[str]:
     for index, source in enumerate(spec.sources):
         path = f"spec.sources[{index}]"
         yield from _exactly_one(path, source, _SOURCE_KINDS)
-        yield from _headers(path, source)
+        yield from _headers(f"{path}.http.headers", source.http.headers if source.http else [])
         if source.sql:
             for name in sorted(set(_GIVEN_PARAMETERS) & source.sql.params.keys()):
                 yield f"{path}.sql.params.{name}: it is given already, from spec.period: use another name"
 
 
-def _headers(path: str, source: Source) -> Iterator[str]:
-    headers = source.http.headers if source.http else []
+def _headers(path: str, headers: Sequence[Header]) -> Iterator[str]:
     for index, header in enumerate(headers):
-        yield from _exactly_one(f"{path}.http.headers[{index}]", header, ("value", "value_from"))
+        yield from _exactly_one(f"{path}[{index}]", header, ("value", "value_from"))
     for name in _repeated([header.name for header in headers]):
-        yield f"{path}.http.headers: {name!r} is there more than once: remove one"
+        yield f"{path}: {name!r} is there more than once: remove one"
+
+
+def _destinations(spec: ReportSpec) -> Iterator[str]:
+    for index, destination in enumerate(spec.destinations):
+        path = f"spec.destinations[{index}]"
+        yield from _exactly_one(path, destination, DESTINATION_KINDS)
+        if destination.webhook:
+            yield from _webhook(f"{path}.webhook", destination.webhook)
+    for name in _repeated([destination.name for destination in spec.destinations]):
+        yield f"spec.destinations: {name!r} is there more than once: give one of them another name"
+
+
+def _webhook(path: str, webhook: Webhook) -> Iterator[str]:
+    yield from _exactly_one(path, webhook, ("url", "url_from"))
+    yield from _headers(f"{path}.headers", webhook.headers)
+    for header in webhook.headers:
+        if header.name.lower().startswith("webhook-") or header.name.lower() in OWN_HEADERS:
+            yield f"{path}.headers: {header.name!r} is set by the run: use another name"
 
 
 def _names(spec: ReportSpec) -> Iterator[str]:
@@ -75,6 +96,8 @@ def _outputs(spec: ReportSpec) -> Iterator[str]:
             yield f"{path}.table: {output.format} holds the whole document: remove table {output.table!r}"
         if output.inline and output.format != "json":
             yield f"{path}.inline: format {output.format} cannot be inline: use json, or remove inline"
+        if output.file_name in OWN_FILES:
+            yield f"{path}.name: {output.file_name} is a file of the run's own: use another name"
         yield from _unknown(spec, f"{path}.table", output.table)
     for name in _repeated([output.file_name for output in spec.outputs]):
         yield f"spec.outputs: {name!r} would be made more than once: set name on one of them"

@@ -1,0 +1,156 @@
+"""What a run says it sent, in the status: totals, conditions, and that artifacts stay."""
+
+from typing import Any
+
+import pytest
+
+from report_operator.api.conditions import Phase, Reason, Stage
+from report_operator.api.deliveries import Delivery, Problem
+from report_operator.api.outputs import OutputFormat
+from report_operator.api.run import EXIT_USER_ERROR, LEDGER_FILE, Outcome, StoredFile
+from report_operator.plan import leftovers, secret
+from report_operator.plan.facts import Decision, DiscardArtifacts, Seal
+from report_operator.plan.report import decide
+from report_operator.plan.subject import Subject
+from tests.support.objects import (
+    NOW,
+    SHA,
+    SPEC,
+    condition,
+    ended,
+    facts,
+    failure_message,
+    job,
+    pod,
+    report,
+    result,
+    stored,
+)
+
+Json = dict[str, Any]
+HOOK = {"name": "hook", "webhook": {"url": "https://example.com/"}}
+CHAT = {"name": "chat", "webhook": {"url": "https://chat.example.com/"}}
+DELIVERED = SPEC | {"destinations": [HOOK, CHAT]}
+SENT = Delivery(name="hook", state="Sent", sent=1)
+LEDGER = StoredFile(name=LEDGER_FILE, format=OutputFormat.JSON, size=100, sha256=SHA)
+
+
+def failed(name: str, state: str = "Failed", **counts: int) -> Delivery:
+    problem = Problem(recipient="bob@example.com", state=state, last_error="550 no such user")
+    return Delivery(name=name, state=state, last_error="550 no such user", problems=[problem], **counts)
+
+
+def ended_well(*deliveries: Delivery, **fields: Any) -> Decision:
+    """Return the decision about a run that ended well and says so of its deliveries."""
+    manifest = report(spec=DELIVERED)
+    subject = Subject.from_manifest(manifest)
+    of = result(subject, **({"deliveries": list(deliveries), "ledger": LEDGER} | fields))
+    sizes = {LEDGER_FILE: 100}
+    mine = job(subject)
+    message = Outcome(result=of).model_dump_json(by_alias=True, exclude_none=True)
+    done = pod(mine, ended(), ended(), ended(0, message))
+    return decide(facts(manifest, jobs=(mine,), pods=(done,), stored=stored(of, sizes=sizes)))
+
+
+def conditions(decision: Decision) -> dict[str, tuple[str, str]]:
+    assert decision.status
+    return {c.type: (c.status, c.reason) for c in decision.status.conditions}
+
+
+def test_all_is_sent() -> None:
+    decision = ended_well(SENT, SENT.model_copy(update={"name": "chat"}))
+    assert decision.status
+    assert (decision.status.phase, decision.status.reason) == (Phase.SUCCEEDED, Reason.SUCCEEDED)
+    assert decision.status.message == "3 files in the store. Sent to 2 destinations."
+    assert conditions(decision) == {
+        "Ready": ("True", "Succeeded"),
+        "Rendered": ("True", "Succeeded"),
+        "Delivered": ("True", "Delivered"),
+    }
+    assert [artifact.name for artifact in decision.status.artifacts] == ["report.pdf", "sales.csv", LEDGER_FILE]
+
+
+@pytest.mark.requirement("N1")
+@pytest.mark.parametrize(
+    ("deliveries", "reason", "says"),
+    [
+        ([SENT, failed("chat", failed=1)], Reason.DELIVERY_FAILED, "Destination chat: failed: 550 no such user."),
+        (
+            [failed("hook", failed=37, unknown=1, sent=962), failed("chat", "Unknown", unknown=1)],
+            Reason.DELIVERY_FAILED,
+            "Destination hook: 37 failed, 1 unknown of 1000: 550 no such user. Destination chat: unknown: 550",
+        ),
+        ([SENT, failed("chat", "Unknown", unknown=1)], Reason.DELIVERY_UNKNOWN, "Destination chat: unknown: 550"),
+        ([SENT, failed("chat", "Pending", pending=1)], Reason.DELIVERY_FAILED, "Destination chat: not begun: 550"),
+        ([SENT], Reason.DELIVERY_UNKNOWN, "Destination chat: unknown: the run does not report it."),
+    ],
+)
+def test_a_delivery_that_failed_is_no_rendering_that_failed(
+    deliveries: list[Delivery], reason: Reason, says: str
+) -> None:
+    decision = ended_well(*deliveries)
+    assert decision.status
+    assert (decision.status.phase, decision.status.reason) == (Phase.FAILED, reason)
+    assert says in (decision.status.message or "")
+    assert conditions(decision) == {
+        "Ready": ("False", reason),
+        "Stalled": ("True", reason),
+        "Rendered": ("True", "Succeeded"),
+        "Delivered": ("False", reason),
+    }
+    assert [delivery.name for delivery in decision.status.deliveries] == ["hook", "chat"]
+    assert [announcement.type for announcement in decision.announcements] == ["Warning"]
+
+
+def test_a_failed_delivery_discards_nothing() -> None:
+    decision = ended_well(SENT, failed("chat", failed=1))
+    assert decision.status
+    assert len(decision.status.artifacts) == 3
+    discarded = [action for action in (*decision.actions, *decision.cleanup) if isinstance(action, DiscardArtifacts)]
+    assert discarded == []
+    settled = facts(report(spec=DELIVERED, status=decision.status.to_wire()))
+    mine = job(settled.subject, condition("Complete"))
+    again = leftovers.of_settled(facts(report(spec=DELIVERED, status=decision.status.to_wire()), jobs=(mine,)))
+    assert again[-1] == Seal(settled.subject.job_name)
+    assert not [action for action in again if isinstance(action, DiscardArtifacts)]
+    edited = report(generation=2, spec=DELIVERED, status=decision.status.to_wire())
+    later = leftovers.of_others(facts(edited, jobs=(mine,)))
+    assert not [action for action in later if isinstance(action, DiscardArtifacts)]
+
+
+def test_a_run_that_failed_before_has_sent_nothing() -> None:
+    manifest = report(spec=DELIVERED)
+    mine = job(Subject.from_manifest(manifest), condition("Failed", "PodFailurePolicy"))
+    message = failure_message(Reason.QUERY_FAILED, "no such table", Stage.FETCH)
+    decision = decide(facts(manifest, jobs=(mine,), pods=(pod(mine, ended(EXIT_USER_ERROR, message), phase="Failed"),)))
+    assert conditions(decision) == {
+        name: ("True" if name == "Stalled" else "False", "QueryFailed")
+        for name in ("Ready", "Stalled", "Rendered", "Delivered")
+    }
+
+
+def test_destinations_that_the_spec_does_not_name_are_left_out() -> None:
+    strange = SENT.model_copy(update={"name": "strange"})
+    decision = ended_well(SENT, SENT.model_copy(update={"name": "chat"}), strange)
+    assert decision.status
+    assert [delivery.name for delivery in decision.status.deliveries] == ["hook", "chat"]
+
+
+def test_without_a_ledger_the_run_is_not_believed() -> None:
+    decision = ended_well(SENT, SENT.model_copy(update={"name": "chat"}), ledger=None)
+    assert decision.status
+    assert decision.status.reason is Reason.ARTIFACT_MISSING
+
+
+@pytest.mark.parametrize(
+    ("run", "left"), [({"timeout": "30m"}, 28 * 60), ({"timeout": "1m"}, 45), ({"kueueQueueName": "q"}, 168 * 3600)]
+)
+def test_deliveries_end_before_the_job_does(run: Json, left: int) -> None:
+    spec = Subject.from_manifest(report(spec=DELIVERED | {"run": run})).spec
+    assert spec
+    until = secret.deliver_until(spec, NOW)
+    assert until
+    assert (until - NOW).total_seconds() == left
+    plain = Subject.from_manifest(report()).spec
+    assert plain
+    assert secret.deliver_until(plain, NOW) is None

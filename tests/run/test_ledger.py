@@ -1,0 +1,224 @@
+"""Publish processes that are killed around a send, or work at the same time: what arrives, and what the ledger says."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+import pytest
+
+from report_operator.api.conditions import Stage
+from report_operator.api.deliveries import DeliveryState, Entry
+from report_operator.api.run import Request
+from report_operator.run.ledger import Ledger
+from report_operator.run.store import Store
+from report_operator.run.workspace import Workspace
+from tests.support import http_server
+from tests.support.http_server import Answer, Asked, HttpServer
+from tests.support.seaweedfs import SeaweedFS
+from tests.support.shipping import OUTPUTS, SOURCES, Shipment
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import sys
+from pathlib import Path
+from report_operator.api.conditions import Stage
+from report_operator.run.stage import main
+from report_operator.run.workspace import Workspace
+sys.exit(main(Stage(sys.argv[1]), Workspace.under(Path(sys.argv[2]))))
+"""
+_HOP_BY_HOP = {"connection", "transfer-encoding", "content-encoding", "content-length", "date"}
+
+
+@dataclass
+class Front:
+    """A server before the store, which can kill a process before or after it passes a request on."""
+
+    web: HttpServer
+    store: SeaweedFS
+    process: subprocess.Popen[bytes] | None = None
+    kill_before: str = ""
+    """Name of an object whose upload is the last thing that the process does, and in vain."""
+    kill_after: str = ""
+    """The same, with the upload done."""
+    passed: list[str] = field(default_factory=list)
+
+    def respond(self, asked: Asked) -> Answer:
+        hit = asked.method == "PUT" and self.process is not None
+        if hit and self.kill_before and self.kill_before in asked.path:
+            self.kill()
+        answer = httpx.request(
+            asked.method, f"{self.store.endpoint}{asked.path}", headers=asked.headers, content=asked.body
+        )
+        self.passed.append(f"{asked.method} {asked.path.partition('?')[0].rpartition('/')[2]}")
+        if hit and self.kill_after and self.kill_after in asked.path:
+            self.kill()
+        headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
+        return Answer(answer.content, answer.status_code, headers)
+
+    def kill(self) -> NoReturn:
+        assert self.process
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        raise ConnectionAbortedError
+
+
+@pytest.fixture
+def front(store: SeaweedFS) -> Iterator[Front]:
+    with http_server.running() as web:
+        before = Front(web, store)
+        web.respond = before.respond
+        yield before
+
+
+@pytest.fixture
+def shipment(
+    front: Front, order: Callable[..., Request], workspace: Workspace, request: pytest.FixtureRequest, web: HttpServer
+) -> Shipment:
+    """A report for one webhook, whose links lead through the server before the store."""
+    policy = request.node.callspec.params.get("policy", "Hold") if hasattr(request.node, "callspec") else "Hold"
+    hook = {"name": "hook", "onUnknown": policy, "webhook": {"url": web.url}}
+    wanted = order(sources=SOURCES, outputs=OUTPUTS, destinations=[hook])
+    folder = request.node.name.translate(str.maketrans("[]/ ", "----"))
+    made = Shipment.prepare(front.store, wanted, folder, workspace)
+    made.write_links(made.links(SeaweedFS(front.web.url)))
+    return made
+
+
+def start(workspace: Workspace) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", PROGRAM, Stage.PUBLISH.value, str(workspace.request.parent)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "operator")}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+
+
+def publish(workspace: Workspace) -> None:
+    """Run publish to its end, as the next attempt of the Job does."""
+    with start(workspace) as process:
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said.decode()
+
+
+@pytest.mark.requirement("N1")
+@pytest.mark.parametrize(
+    ("where", "policy", "arrived", "state"),
+    [
+        ("before the intent", "Hold", 1, "Sent"),
+        ("after the intent", "Hold", 0, "Unknown"),
+        ("after the send", "Hold", 1, "Unknown"),
+        ("before the record", "Hold", 1, "Unknown"),
+        ("after the record", "Hold", 1, "Sent"),
+        ("before the result", "Hold", 1, "Sent"),
+        ("after the intent", "Resend", 1, "Sent"),
+        ("after the send", "Resend", 2, "Sent"),
+        ("after the record", "Resend", 1, "Sent"),
+    ],
+)
+def test_killed(
+    *, front: Front, shipment: Shipment, web: HttpServer, where: str, policy: str, arrived: int, state: str
+) -> None:
+    """The process gets SIGKILL there; the next one finishes the run."""
+    web.answer()
+    if where == "after the send":
+        web.respond = lambda _: front.kill()
+    elif where.startswith("before"):
+        front.kill_before = {"the intent": ".intent", "the record": ".record", "the result": "result.json"}[where[7:]]
+    else:
+        front.kill_after = {"the intent": ".intent", "the record": ".record"}[where[6:]]
+    with start(shipment.workspace) as process:
+        front.process = process
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert not shipment.workspace.termination_log.exists()
+
+    front.process = None
+    web.answer()
+    publish(shipment.workspace)
+    [entry] = shipment.ledger()
+    assert (len(web.asked), entry.state) == (arrived, DeliveryState(state))
+    assert len({asked.headers["webhook-id"] for asked in web.asked}) <= 1
+    publish(shipment.workspace)
+    assert (len(web.asked), shipment.ledger()[0].state) == (arrived, DeliveryState(state)), policy
+
+
+@pytest.mark.requirement("N1")
+def test_two_processes_at_once_send_once(shipment: Shipment, web: HttpServer) -> None:
+    """The first holds its answer back until the second has ended."""
+    ended = threading.Event()
+
+    def respond(_: Asked) -> Answer:
+        assert ended.wait(60)
+        return Answer()
+
+    web.respond = respond
+    with start(shipment.workspace) as first:
+        while not web.asked:
+            assert first.poll() is None
+        publish(shipment.workspace)
+        unknown = shipment.ledger()
+        ended.set()
+        first.communicate(timeout=60)
+    assert first.returncode == 0
+    assert len(web.asked) == 1
+    assert [entry.state for entry in unknown] == [DeliveryState.UNKNOWN]
+    assert [entry.state for entry in shipment.ledger()] == [DeliveryState.SENT]
+
+
+def test_a_delivery_that_failed_is_tried_by_the_next_attempt(shipment: Shipment, web: HttpServer) -> None:
+    """What certainly was not taken, for a passing cause, leaves neither intent nor record."""
+    links = shipment.links()
+    shipment.write_links(links.model_copy(update={"deliver_until": links.expires_at}))
+    web.respond = lambda _: Answer(status=503, headers={"Retry-After": "86400"})
+    publish(shipment.workspace)
+    assert shipment.ledger()[0].state is DeliveryState.FAILED
+    web.answer()
+    publish(shipment.workspace)
+    assert shipment.ledger()[0].state is DeliveryState.SENT
+
+
+def test_a_claim_whose_answer_was_lost_is_ours(front: Front, shipment: Shipment) -> None:
+    """The store keeps the intent, the connection ends, and the second try finds that there is one."""
+    lost: list[Any] = []
+    passing_on = front.web.respond
+
+    def respond(asked: Asked) -> Answer:
+        answer = passing_on(asked)
+        if asked.method == "PUT" and not lost:
+            lost.append(asked)
+            raise ConnectionAbortedError
+        return answer
+
+    front.web.respond = respond
+    with Store() as store:
+        entries = shipment.links(SeaweedFS(front.web.url)).entries
+        mine, other = Ledger(store, entries), Ledger(store, entries)
+        entry = Entry(destination="hook")
+        assert mine.claim(entry) is None
+        assert lost
+        held = other.claim(entry)
+        assert held
+        assert held.state is DeliveryState.UNKNOWN
+        mine.release(entry)
+        assert other.claim(entry) is None
+        other.record(entry.model_copy(update={"state": DeliveryState.SENT}))
+        known = mine.claim(entry)
+        assert known
+        assert known.state is DeliveryState.SENT
+
+
+def test_no_time_is_left(
+    order: Callable[..., Request], store: SeaweedFS, workspace: Workspace, web: HttpServer
+) -> None:
+    hook = {"name": "hook", "webhook": {"url": web.url}}
+    shipment = Shipment.prepare(store, order(outputs=OUTPUTS, sources=SOURCES, destinations=[hook]), "late", workspace)
+    links = shipment.links()
+    shipment.write_links(links.model_copy(update={"deliver_until": links.expires_at.replace(year=2020)}))
+    publish(workspace)
+    [entry] = shipment.ledger()
+    assert (entry.state, entry.attempts, web.asked) == (DeliveryState.PENDING, 0, [])
+    assert "spec.run.timeout" in (entry.last_error or "")
