@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from report_operator.api.conditions import ConditionType, Phase, Reason
 from report_operator.api.metadata import API_VERSION, Trigger
@@ -91,7 +92,7 @@ class FinishedReports:
         if subject.spec is None:
             raise ValueError(subject.problem)
         run = Run(subject, Trigger.SCHEDULED, "", slot)
-        return run.manifest(subject.spec, Period(start=slot - timedelta(days=1), end=slot))
+        return run.manifest(subject.spec, Period(start=slot - timedelta(days=1), end=slot), ZoneInfo("UTC"))
 
     def status(self, report: Json) -> Json:
         """Return the status of such a Report when it has succeeded."""
