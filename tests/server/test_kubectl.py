@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ class TestRun:
         done = plugin.run("run", "weekly", "--from", "2026-04-01", "--to", "2026-04-08", "-n", team.namespace)
         assert done.returncode == 0, done.stderr
         [report] = team.list("reports")
-        assert report["spec"]["period"] == {"start": "2026-03-31T22:00:00Z", "end": "2026-04-07T22:00:00Z"}
+        period = [datetime.fromisoformat(report["spec"]["period"][end]) for end in ("start", "end")]
+        assert period == [datetime(2026, 3, 31, 22, tzinfo=UTC), datetime(2026, 4, 7, 22, tzinfo=UTC)]
         assert report["metadata"]["name"] in done.stdout
         assert plugin.run("run", "weekly", "-n", team.namespace).returncode == 0
         assert RUN_PERIOD not in annotations(team)
