@@ -1,0 +1,96 @@
+"""What is remembered of the Reports of ScheduledReports, and which news of them is worth a look."""
+
+from typing import Any
+
+from report_operator.control.children import Children
+from report_operator.control.manifests import Manifests
+
+Json = dict[str, Any]
+SCHEDULE = ("team-a", "weekly")
+
+
+def report(name: str = "weekly-1", namespace: str = "team-a", phase: str = "", **metadata: Any) -> Json:
+    labels = {
+        "app.kubernetes.io/managed-by": "report-operator",
+        "report-operator.io/schedule": "weekly",
+        "report-operator.io/schedule-uid": "uid",
+    }
+    base = {"name": name, "namespace": namespace, "labels": labels, "creationTimestamp": "2026-05-04T06:00:00Z"}
+    return {"metadata": base | metadata, "status": {"phase": phase} if phase else {}}
+
+
+def names(children: Children, namespace: str = "team-a") -> list[str]:
+    return sorted(child.name for child in children.of(namespace, "uid"))
+
+
+class TestChildren:
+    def test_its_making_and_its_end_are_worth_a_look_and_nothing_between(self) -> None:
+        children = Children()
+        told = [children.put(report(phase=phase)) for phase in ("", "Queued", "Running", "Succeeded", "Succeeded")]
+        assert told == [SCHEDULE, None, None, SCHEDULE, None]
+
+    def test_its_deletion_is(self) -> None:
+        children = Children()
+        children.put(report())
+        assert children.put(report(deletionTimestamp="2026-05-04T07:00:00Z")) == SCHEDULE
+        assert children.drop(report()) == SCHEDULE
+        assert names(children) == []
+
+    def test_reports_of_users_are_not_remembered(self) -> None:
+        children = Children()
+        assert children.put(report(labels={})) is None
+        copied = {"report-operator.io/schedule": "weekly", "report-operator.io/schedule-uid": "uid"}
+        assert children.put(report(labels=copied)) is None
+        assert names(children) == []
+
+    def test_labels_copied_into_another_namespace_are_another_matter(self) -> None:
+        children = Children()
+        children.put(report(namespace="team-b"))
+        assert names(children) == []
+
+    def test_what_a_listing_does_not_name_is_gone(self) -> None:
+        children = Children()
+        for name in ("weekly-1", "weekly-2"):
+            children.put(report(name))
+        children.begin_listing()
+        children.put(report("weekly-2"))
+        children.put(report("weekly-3"))
+        assert names(children) == ["weekly-1", "weekly-2", "weekly-3"]
+        children.end_listing()
+        assert names(children) == ["weekly-2", "weekly-3"]
+
+    def test_a_listing_that_was_broken_off_forgets_nothing(self) -> None:
+        children = Children()
+        children.put(report("weekly-1"))
+        children.begin_listing()
+        children.begin_listing()
+        children.put(report("weekly-1"))
+        children.end_listing()
+        assert names(children) == ["weekly-1"]
+
+
+def version(number: int, name: str = "weekly") -> Json:
+    return {"metadata": {"name": name, "namespace": "team-a", "resourceVersion": str(number)}}
+
+
+class TestManifests:
+    def test_the_newest_state_counts(self) -> None:
+        known = Manifests()
+        for number in (9, 10, 8):
+            known.put(version(number))
+        assert known.get(SCHEDULE) == version(10)
+
+    def test_taken_is_forgotten(self) -> None:
+        known = Manifests()
+        known.put(version(1))
+        assert known.take(SCHEDULE) == version(1)
+        assert known.take(SCHEDULE) is None
+
+    def test_what_only_an_earlier_listing_has_named_is_forgotten(self) -> None:
+        known = Manifests()
+        for name in ("gone", "weekly"):
+            known.put_listed(version(1, name))
+        known.put(version(2, "new"))
+        known.put_listed(version(3, "weekly"))
+        assert known.get(("team-a", "gone")) is None
+        assert known.get(SCHEDULE) == version(3)

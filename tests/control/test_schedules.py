@@ -1,0 +1,125 @@
+"""What a look at a ScheduledReport asks of the API server, in which order, and where it stops in an outage.
+
+The API server is a fake that writes down what it is asked: a real one cannot be made to fail between two requests.
+"""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from report_operator.cluster.client import Cluster
+from report_operator.cluster.errors import ConflictError, RefusedError, UnavailableError
+from report_operator.control.children import Children
+from report_operator.control.clockwork import Clockwork
+from report_operator.control.manifests import Manifests
+from report_operator.control.schedules import ScheduleReconciler
+from tests.support.schedules import MINUTELY, TWO, World, utc
+
+Json = dict[str, Any]
+KEY = ("team-a", "weekly")
+
+
+class FakeCluster:
+    """Holds one ScheduledReport; `failures` are raised by the calls of their names, one after the other."""
+
+    def __init__(self, manifest: Json) -> None:
+        self.manifest = manifest
+        self.calls: list[str] = []
+        self.failures: dict[str, list[Exception | None]] = {}
+
+    async def _asked(self, call: str) -> None:
+        self.calls.append(call)
+        await asyncio.sleep(0)
+        failure = self.failures.get(call, [None]).pop(0) if self.failures.get(call) else None
+        if failure is not None:
+            raise failure
+
+    async def scheduled_report(self, _namespace: str, _name: str) -> Json:
+        await self._asked("scheduled_report")
+        return self.manifest
+
+    async def create_report(self, manifest: Json) -> Json:
+        await self._asked("create_report")
+        return manifest | {"metadata": manifest["metadata"] | {"creationTimestamp": "2026-05-04T08:01:00Z"}}
+
+    async def write_status(self, manifest: Json, status: Json) -> Json:
+        await self._asked("write_status")
+        version = str(int(manifest["metadata"]["resourceVersion"]) + 1)
+        self.manifest = manifest | {"status": status, "metadata": manifest["metadata"] | {"resourceVersion": version}}
+        return self.manifest
+
+    async def create_event(self, _manifest: Json) -> None:
+        await self._asked("create_event")
+
+
+class Play:
+    """A ScheduledReport of two variants that is due, and its operator."""
+
+    def __init__(self) -> None:
+        world = World.of("2026-05-04 08:00", **MINUTELY, **TWO)
+        world.operate()
+        world.manifest["metadata"]["resourceVersion"] = "1"
+        self.cluster = FakeCluster(world.manifest)
+        self.rung: list[tuple[str, str]] = []
+        self.now = utc("2026-05-04 08:01")
+        self.clockwork = Clockwork(self.rung.append, lambda: self.now)
+        self.children = Children()
+        self.reconciler = ScheduleReconciler(
+            cast("Cluster", self.cluster), Manifests(), self.children, self.clockwork, "operator-0", lambda: self.now
+        )
+
+    async def look(self) -> list[str]:
+        """Return the calls of a look."""
+        self.cluster.calls.clear()
+        await self.reconciler.reconcile(KEY)
+        return list(self.cluster.calls)
+
+    async def fail(self, error: type[Exception]) -> list[str]:
+        """Return the calls of a look that fails."""
+        self.cluster.calls.clear()
+        with pytest.raises(error):
+            await self.reconciler.reconcile(KEY)
+        return list(self.cluster.calls)
+
+
+@pytest.fixture
+def play() -> Play:
+    return Play()
+
+
+async def test_a_slot_costs_one_request_for_each_report_and_one_for_the_status(play: Play) -> None:
+    assert await play.look() == ["scheduled_report", "create_report", "create_report", "write_status"]
+    play.now = utc("2026-05-04 08:02")
+    play.clockwork.ring_due()
+    assert play.rung == [KEY]
+    assert await play.look() == ["create_report", "create_report", "write_status"]
+
+
+async def test_a_second_look_asks_for_nothing(play: Play) -> None:
+    await play.look()
+    assert await play.look() == []
+
+
+@pytest.mark.parametrize("answers", [[UnavailableError("429"), None], [None, UnavailableError("429")]])
+async def test_an_outage_stops_before_the_status(play: Play, answers: list[Exception | None]) -> None:
+    """What was made is made: the next look makes the other one only."""
+    play.cluster.failures["create_report"] = answers
+    assert await play.fail(UnavailableError) == ["scheduled_report", "create_report", "create_report"]
+    assert await play.look() == ["create_report", "write_status"]
+    assert len(play.children.of("team-a", play.cluster.manifest["metadata"]["uid"])) == 2
+
+
+async def test_a_refusal_is_told_in_the_status(play: Play) -> None:
+    play.cluster.failures["create_report"] = [RefusedError("exceeded quota"), None]
+    calls = await play.look()
+    assert calls == ["scheduled_report", "create_report", "create_report", "write_status", "create_event"]
+    skipped = play.cluster.manifest["status"]["skipped"]
+    assert (skipped["count"], skipped["reason"]) == (1, "ReportRefused")
+    assert "exceeded quota" in skipped["message"]
+
+
+async def test_a_conflict_has_the_object_read_again(play: Play) -> None:
+    play.cluster.failures["write_status"] = [ConflictError("changed")]
+    await play.fail(ConflictError)
+    assert await play.look() == ["scheduled_report", "write_status"]
