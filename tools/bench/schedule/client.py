@@ -81,27 +81,32 @@ class Client:
         """Watch a collection; the dictionary fills with the objects that are new from now on, by name."""
         found: dict[str, Arrival] = {}
         version = (await self.send("GET", path, query={"limit": "1"}))["metadata"]["resourceVersion"]
-        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "7200"}
-        async with self._session.get(
-            path, params=query, headers={"Accept": _METADATA_ONLY}, raise_for_status=True
-        ) as stream:
-            reader = asyncio.create_task(_read(stream, found))
-            try:
-                yield found
-                if reader.done():
-                    raise RuntimeError(f"the watch of {path} has ended early") from reader.exception()
-            finally:
-                reader.cancel()
-                await asyncio.wait([reader])
+        async with asyncio.TaskGroup() as group:
+            reader = group.create_task(self._watch(path, version, found))
+            yield found
+            reader.cancel()
+
+    async def _watch(self, path: str, version: str, found: dict[str, Arrival]) -> None:
+        headers = {"Accept": _METADATA_ONLY}
+        while True:  # An API server that is short of time ends watches that it cannot keep up with.
+            query = {"watch": "true", "resourceVersion": version}
+            async with self._session.get(path, params=query, headers=headers, raise_for_status=True) as stream:
+                version = await _read(stream.content, version, found)
 
 
-async def _read(stream: aiohttp.ClientResponse, found: dict[str, Arrival]) -> None:
-    async for line in stream.content:
-        now = time.time()
-        if line.startswith(b'{"type":"ADDED"'):  # The others, which are most, are not worth the processor's time.
-            metadata = json.loads(line)["object"]["metadata"]
-            noted = datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
-            found.setdefault(metadata["name"], Arrival(now, noted))
+async def _read(lines: aiohttp.StreamReader, version: str, found: dict[str, Arrival]) -> str:
+    """Note what is new until the stream ends; return the version to go on from."""
+    with contextlib.suppress(aiohttp.ClientPayloadError):
+        async for line in lines:
+            now = time.time()
+            if line.startswith(b'{"type":"ADDED"'):  # The others, which are most, are not worth the processor's time.
+                metadata = json.loads(line)["object"]["metadata"]
+                noted = datetime.fromisoformat(metadata["creationTimestamp"]).timestamp()
+                found.setdefault(metadata["name"], Arrival(now, noted))
+                version = metadata["resourceVersion"]
+            elif line.startswith(b'{"type":"ERROR"'):
+                raise RuntimeError(line.decode())
+    return version
 
 
 async def each(what: str, items: Sequence[Item], work: Callable[[Item], Awaitable[object]]) -> None:
