@@ -1,15 +1,17 @@
 """Links, listing and deletion on a real S3 (SeaweedFS)."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from report_operator.store.errors import StoreError
-from report_operator.store.s3 import S3Settings, S3Store
+from report_operator.store.s3 import Link, S3Settings, S3Store
 from tests.support.ports import free_ports
 from tests.support.seaweedfs import BUCKET, SeaweedFS
 
@@ -92,26 +94,75 @@ async def test_links_live_no_longer_than_a_week(store: S3Store) -> None:
     assert link.expires_at <= datetime.now(UTC) + timedelta(days=7)
 
 
-async def test_links_live_no_longer_than_the_credentials(
-    settings: S3Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    end = (datetime.now(UTC) + timedelta(minutes=30)).replace(microsecond=0)
-    script = tmp_path / "credentials"
-    content = (
-        '{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "b", "SessionToken": "c", '
-        f'"Expiration": "{end.isoformat()}"}}'
-    )
-    script.write_text(content)
-    config = tmp_path / "config"
-    config.write_text(f"[default]\ncredential_process = cat {script}\n")
+def use_credentials(monkeypatch: pytest.MonkeyPatch, folder: Path, *ends: datetime) -> None:
+    """Have boto3 ask a program for temporary credentials, which gives others each time, and in the end the last."""
+    for number, end in enumerate(ends):
+        content = {"Version": 1, "AccessKeyId": f"key{number}", "SecretAccessKey": "b", "SessionToken": "c"}
+        (folder / f"{number}.json").write_text(json.dumps(content | {"Expiration": end.isoformat()}))
+    script = folder / "credentials"
+    script.write_text(f"""#!/bin/sh
+cd {folder}
+cat $(ls [0-9].json | head -1)
+[ $(ls [0-9].json | wc -l) = 1 ] || rm $(ls [0-9].json | head -1)
+""")
+    script.chmod(0o755)
+    (folder / "config").write_text(f"[default]\ncredential_process = {script}\n")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+
+
+def after(minutes: int) -> datetime:
+    return (datetime.now(UTC) + timedelta(minutes=minutes)).replace(microsecond=0)
+
+
+async def sign(settings: S3Settings) -> Link:
     store = S3Store(settings)
     link = await store.sign_download(f"{FOLDER}report.pdf", "inline", "weekly.pdf", "application/pdf", HOUR)
     store.close()
+    return link
+
+
+@pytest.mark.requirement("N9")
+async def test_links_live_no_longer_than_the_credentials(
+    settings: S3Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    end = after(minutes=30)
+    use_credentials(monkeypatch, tmp_path, end)
+    link = await sign(settings)
     assert link.expires_at == end
     assert "X-Amz-Security-Token=c" in link.url
+
+
+@pytest.mark.requirement("N9")
+async def test_a_link_ends_with_the_credentials_that_signed_it(
+    settings: S3Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another thread may take new ones in the middle of signing; here that is done at the worst moment."""
+    use_credentials(monkeypatch, tmp_path, after(minutes=20), end := after(minutes=40))
+    store = S3Store(settings)
+    sign_it = store._outside.generate_presigned_url
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        url = sign_it(*arguments, **named)
+        store._session.get_credentials()._protected_refresh(is_mandatory=True)
+        return url
+
+    monkeypatch.setattr(store._outside, "generate_presigned_url", interrupted)
+    link = await store.sign_download(f"{FOLDER}report.pdf", "inline", "weekly.pdf", "application/pdf", HOUR)
+    store.close()
+    assert "X-Amz-Credential=key1" in link.url
+    assert link.expires_at == end
+
+
+async def test_credentials_that_never_last_long_give_links_that_say_so(
+    settings: S3Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ends = [after(minutes=11) + timedelta(seconds=number) for number in range(9)]
+    use_credentials(monkeypatch, tmp_path, *ends)
+    link = await sign(settings)
+    signed_by = int(link.url.partition("X-Amz-Credential=key")[2][0])
+    assert link.expires_at <= ends[signed_by]
 
 
 async def test_readers_get_the_public_endpoint_and_runs_the_inner_one(settings: S3Settings) -> None:
@@ -145,6 +196,29 @@ async def test_deleting_a_folder_leaves_its_neighbours(store: S3Store) -> None:
     await store.delete(FOLDER)
     await store.delete(FOLDER)
     assert list(await store.sizes("team-a/")) == ["team-a/weekly/uid-10/c"]
+
+
+async def test_a_listing_of_all_goes_page_by_page(store: S3Store, weed: SeaweedFS) -> None:
+    begun = datetime.now(UTC).replace(microsecond=0)
+    client = weed.client()
+    for number in range(1100):
+        client.put_object(Bucket=BUCKET, Key=f"reports/team-a/weekly/uid-{number:04}/a", Body=b"")
+    client.put_object(Bucket=BUCKET, Key="elsewhere/a", Body=b"")
+    pages = [page async for page in store.pages()]
+    assert [len(page) for page in pages] == [1000, 100]
+    keys = [each.key for page in pages for each in page]
+    assert keys == [f"team-a/weekly/uid-{number:04}/a" for number in range(1100)]
+    assert all(begun <= each.modified <= datetime.now(UTC) for page in pages for each in page)
+
+
+async def test_a_listing_of_nothing_is_empty(store: S3Store) -> None:
+    assert [page async for page in store.pages()] == [[]]
+
+
+async def test_what_is_put_is_there(store: S3Store) -> None:
+    await store.put(f"{FOLDER}keep", b"1")
+    await store.put(f"{FOLDER}keep", b"2")
+    assert await store.get(f"{FOLDER}keep", 10) == b"2"
 
 
 async def test_objects_are_read_up_to_a_limit(store: S3Store) -> None:

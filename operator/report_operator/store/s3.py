@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,6 +38,15 @@ class S3Settings:
     region: str = "us-east-1"
     path_style: bool = False
     """`https://host/bucket/key` instead of `https://bucket.host/key`."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object of a listing."""
+
+    key: str
+    modified: datetime
+    """When it was written."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +128,18 @@ class S3Store:
         """Return the sizes in bytes of all objects whose keys start with `folder`, by key."""
         return await self._call(lambda: dict(self._list(folder)))
 
+    async def pages(self) -> AsyncIterator[list[StoredObject]]:
+        """Yield all objects under our prefix, in the order of their keys, at most a thousand at a time."""
+        after: str | None = ""
+        while after is not None:
+            page, after = await self._call(lambda token=after: self._page(token))  # type: ignore[misc]
+            yield page
+
+    async def put(self, key: str, content: bytes) -> None:
+        """Write an object."""
+        name = f"{self._prefix}{key}"
+        await self._call(lambda: self._inside.put_object(Bucket=self._settings.bucket, Key=name, Body=content))
+
     async def get(self, key: str, limit: int) -> bytes | None:
         """Return an object; None when it is not there. One of more than `limit` bytes raises StoreError."""
         return await self._call(lambda: self._get(key, limit))
@@ -141,13 +162,23 @@ class S3Store:
     def _sign(self, client: Any, method: str, key: str, ttl: timedelta, **parameters: str) -> Link:
         asked = min(ttl, _LONGEST)
         now = datetime.now(UTC).replace(microsecond=0)
-        url = client.generate_presigned_url(
-            method,
-            Params={"Bucket": self._settings.bucket, "Key": f"{self._prefix}{key}", **parameters},
-            ExpiresIn=int(asked.total_seconds()),
-        )
-        credentials_end = _expiry(self._session.get_credentials())
-        return Link(url, min(filter(None, (now + asked, credentials_end))))
+        arguments = {
+            "Params": {"Bucket": self._settings.bucket, "Key": f"{self._prefix}{key}", **parameters},
+            "ExpiresIn": int(asked.total_seconds()),
+        }
+        url, ends = self._sign_once(client, method, arguments)
+        if ends[0] != ends[1]:  # New credentials came meanwhile: which of them signed it?
+            url, ends = self._sign_once(client, method, arguments)
+        return Link(url, min(filter(None, (now + asked, *ends))))
+
+    def _sign_once(
+        self, client: Any, method: str, arguments: dict[str, Any]
+    ) -> tuple[str, tuple[datetime | None, ...]]:
+        """Return a URL, and when the credentials end, before and after signing: signing may renew them."""
+        credentials = self._session.get_credentials()
+        before = _expiry(credentials)
+        url: str = client.generate_presigned_url(method, **arguments)
+        return url, (before, _expiry(credentials))
 
     def _sign_entry(self, stem: str, ttl: timedelta) -> EntryLinks:
         def link(method: str, what: str, **parameters: str) -> str:
@@ -190,6 +221,16 @@ class S3Store:
         for page in pages:
             for item in page.get("Contents", []):
                 yield item["Key"].removeprefix(self._prefix), item["Size"]
+
+    def _page(self, after: str) -> tuple[list[StoredObject], str | None]:
+        """Return a page of a listing, and the token of the next one."""
+        place = {"ContinuationToken": after} if after else {}
+        answer = self._inside.list_objects_v2(Bucket=self._settings.bucket, Prefix=self._prefix, **place)
+        page = [
+            StoredObject(item["Key"].removeprefix(self._prefix), item["LastModified"].astimezone(UTC))
+            for item in answer.get("Contents", [])
+        ]
+        return page, answer.get("NextContinuationToken")
 
     def _get(self, key: str, limit: int) -> bytes | None:
         try:
