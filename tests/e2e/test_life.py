@@ -55,6 +55,17 @@ def test_edit_of_a_finished_report_makes_a_new_run_and_nothing_else_does(team: T
     assert team.wait("again")["status"]["runID"] == f"{uid}-2"
 
 
+def test_edit_right_after_the_end_leaves_the_job_that_has_ended_with_its_logs(team: Team) -> None:
+    """The Job controller marks the Job about a second after its run is on record."""
+    team.create("hasty", spec(title="First"))
+    first = team.wait("hasty")["status"]["jobName"]
+    team.create("hasty", spec(title="Second"))
+    second = team.wait("hasty")["status"]["jobName"]
+    assert {job["metadata"]["name"] for job in team.owned("jobs", "hasty")} == {first, second}
+    logs = team.cluster.kubectl("logs", f"job/{first}", "--container=publish", f"--namespace={team.namespace}")
+    assert "bytes stored" in logs
+
+
 @pytest.mark.requirement("B8")
 def test_job_that_somebody_deletes_fails_the_report(team: Team) -> None:
     job = running(team, "jobless")

@@ -72,8 +72,21 @@ def test_files_and_how_long_their_links_work(
 ) -> None:
     file = FILE | {"urlExpiresAt": (NOW + left).isoformat()}
     lines = shown(report(phase="Succeeded", artifacts=[file]), capsys)
-    assert lines["Files"].split("   ") == ["report.pdf", "1.2 MB", says]
+    assert lines["Files"] == f"report.pdf      1.2 MB  {says}"
     assert lines["Download"] == "kubectl report download --namespace=team-a weekly"
+
+
+def test_a_command_is_not_broken_on_a_narrow_terminal(
+    report: Callable[..., Report], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    display.write_status(report(**RUNNING), [], NOW)
+    assert "kubectl logs --namespace=team-a job/weekly-abc --all-containers\n" in capsys.readouterr().out
+
+
+def test_a_cancelled_run_has_no_logs(report: Callable[..., Report], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Logs" not in shown(report(**RUNNING | {"phase": "Cancelled"}), capsys)
 
 
 @pytest.mark.parametrize("status", [{}, {"observedGeneration": 0, "phase": "Succeeded", "message": "of an older spec"}])

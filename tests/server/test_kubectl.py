@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from report_operator.kubectl import requests
+from report_operator.kubectl.client import Kubectl
 from tests.server.process import kubeconfig
 from tests.server.team import PATIENCE, Team
 from tests.support import objects
@@ -141,6 +143,33 @@ class TestCancel:
         assert said == [("weekly", "Succeeded", False), ("monthly", "Succeeded", False)]
         assert team.get("reports", "weekly")["metadata"]["generation"] == before["metadata"]["generation"]
 
+    def test_one_that_is_not_there_does_not_keep_the_others(self, plugin: Plugin, team: Team) -> None:
+        team.create("weekly")
+        team.wait("weekly", "Queued")
+        done = plugin.run("cancel", "weekl", "weekly", "-n", team.namespace)
+        assert (done.returncode, done.stdout) == (1, "weekly: its run is asked to end; it was Queued\n")
+        assert "there is no Report weekl " in done.stderr
+        assert team.get("reports", "weekly")["spec"]["cancel"] is True
+
+    def test_a_run_that_ends_between_the_look_and_the_write_is_left_as_it_is(
+        self, plugin: Plugin, team: Team, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PATH", plugin.environment["PATH"])
+        team.create("weekly")
+        team.wait("weekly", "Queued")
+        meanwhile = [lambda: team.finish("weekly"), lambda: team.wait("weekly", "Succeeded")]
+
+        class Racing(Kubectl):
+            def get(self, kind: str, name: str) -> Json:
+                read = super().get(kind, name)
+                while meanwhile:
+                    meanwhile.pop(0)()
+                return read
+
+        found, changed = requests.cancel(Racing(team.namespace, kubeconfig=str(plugin.kubeconfig)), "weekly")
+        assert (found.phase, changed) == ("Succeeded", False)
+        assert team.get("reports", "weekly")["metadata"]["generation"] == 1
+
 
 class TestSuspend:
     def test_and_resume_write_the_spec_once(self, plugin: Plugin, team: Team) -> None:
@@ -175,7 +204,7 @@ class TestStatus:
             "Succeeded",
             "2 files in the store.",
         )
-        assert lines["Logs"].endswith(f"kubectl logs --namespace={done.namespace} job/{job} --all-containers")
+        assert lines["Logs"] == f"kubectl logs --namespace={done.namespace} job/{job} --all-containers"
         assert "report.pdf" in lines["Files"]
         assert "7 bytes" in lines["Files"]
         assert "(23h left)" in lines["Files"]

@@ -96,18 +96,21 @@ def cancel(names: Sequence[str], *, output: str | None, **access: str) -> None:
     """End the runs of Reports. One that has ended already stays as it is."""
     from report_operator.kubectl import display, requests
 
-    kubectl, results, lines = _kubectl(access), [], []
+    kubectl, results, failed = _kubectl(access), [], False
     for name in dict.fromkeys(names):
-        found, changed = requests.cancel(kubectl, name)
-        if found.has_ended:
-            done = f"has ended already: {found.state}"
-        elif changed:
-            done = f"its run is asked to end; it was {found.text('phase') or 'not started'}"
-        else:
-            done = "its run is being ended already"
+        try:
+            found, changed = requests.cancel(kubectl, name)
+        except PluginError as error:
+            failed = True
+            display.fail(str(error))
+            continue
         results.append(found.digest() | {"cancelled": changed})
-        lines.append(f"{name}: {done}")
-    display.write_json({"reports": results}) if output else display.write_lines(lines)
+        if not output:
+            display.write_lines([f"{name}: {_cancelled(found, changed=changed)}"])
+    if output:
+        display.write_json({"reports": results})
+    if failed:
+        sys.exit(_ERROR)
 
 
 @report.command()
@@ -200,12 +203,22 @@ def _kubectl(access: dict[str, str]) -> "Kubectl":
     return Kubectl(**access)
 
 
+def _cancelled(report: "Report", *, changed: bool) -> str:
+    """Return what became of a request to cancel."""
+    if report.has_ended:
+        return f"has ended already: {report.state}"
+    if not changed:
+        return "its run is being ended already"
+    return f"its run is asked to end; it was {report.text('phase') or 'not started'}"
+
+
 def _set_suspended(schedule: str, access: dict[str, str], *, suspended: bool) -> None:
     from report_operator.kubectl import display, requests
 
     _, changed = requests.set_suspended(_kubectl(access), schedule, suspended=suspended)
     state = "suspended" if suspended else "resumed"
-    display.write_lines([f"{schedule}: {state if changed else f'{state} already' if suspended else 'not suspended'}"])
+    unchanged = "suspended already" if suspended else "not suspended"
+    display.write_lines([f"{schedule}: {state if changed else unchanged}"])
 
 
 def _followed(kubectl: "Kubectl", reports: "Sequence[Report]") -> "Sequence[Report]":

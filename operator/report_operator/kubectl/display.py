@@ -26,6 +26,7 @@ _COLOURS: dict[str, str] = {
     Phase.FAILED: "bold red",
     Phase.CANCELLED: "yellow",
 }
+_TITLE = len("Download") + 3
 _WIDE = 10_000
 """Characters of a line that is not on a terminal: nothing is broken there."""
 
@@ -61,7 +62,13 @@ def write_lines(lines: Sequence[str]) -> None:
 
 def write_reports(reports: Sequence[Report]) -> None:
     """Write how runs stand, a line each."""
-    _console().print(_table(reports))
+    console = _console()
+    if console.is_terminal:
+        console.print(_table(reports))
+        return
+    with console.capture() as written:
+        console.print(_table(reports))
+    write_lines([line.rstrip() for line in written.get().splitlines()])
 
 
 @contextmanager
@@ -106,16 +113,17 @@ def write_files(paths: Sequence[Path], artifacts: Sequence[Artifact]) -> None:
 
 
 def write_status(report: Report, flags: Sequence[str], now: datetime) -> None:
-    """Write everything that one wants to know of a Report; `flags` are those for further commands."""
-    console, table = _console(), Table.grid(padding=(0, 3))
-    table.add_column(style="bold", no_wrap=True, min_width=len("Download"))
+    """Write everything that one wants to know of a Report; `flags` are those for further commands.
+
+    A line is not broken, so that a command in it can be copied.
+    """
+    console = _console()
     for title, content in _facts(report, flags, now):
         if content:
-            table.add_row(title, content)
-    console.print(table)
+            console.print(Text.assemble((f"{title:<{_TITLE}}", "bold"), content))
 
 
-def _facts(report: Report, flags: Sequence[str], now: datetime) -> Iterator[tuple[str, str | Text | Table]]:
+def _facts(report: Report, flags: Sequence[str], now: datetime) -> Iterator[tuple[str, str | Text]]:
     arguments = " ".join(_with_namespace(flags, report.namespace))
     period, job = report.period, report.text("jobName")
     yield "Report", f"{report.name} in namespace {report.namespace}"
@@ -129,11 +137,11 @@ def _facts(report: Report, flags: Sequence[str], now: datetime) -> Iterator[tupl
     yield "Started", _time(report.text("startTime"), now)
     yield "Ended", _time(report.text("completionTime"), now)
     yield "Run", report.text("runID")
-    if job:
-        yield "Job", job
+    yield "Job", job
+    if job and report.phase != Phase.CANCELLED:  # The Job and its logs are gone then.
         yield "Logs", f"kubectl logs {arguments} job/{job} --all-containers"
     if report.artifacts:
-        yield "Files", _files(report.artifacts, now)
+        yield "Files", f"\n{' ' * _TITLE}".join(_files(report.artifacts, now))
         yield "Download", f"kubectl report download {arguments} {report.name}"
 
 
@@ -153,17 +161,19 @@ def _time(text: str, now: datetime) -> str:
     return f"{text} ({_length((now - datetime.fromisoformat(text)).total_seconds())} ago)" if text else ""
 
 
-def _files(artifacts: Sequence[Artifact], now: datetime) -> Table:
-    table = Table.grid(padding=(0, 3))
+def _files(artifacts: Sequence[Artifact], now: datetime) -> Iterator[str]:
+    """Yield name, size and link of each file, one below the other."""
+    longest = max(len(artifact.name) for artifact in artifacts)
     for artifact in artifacts:
-        expiry = artifact.expires_at
-        link = "no link"
-        if expiry is not None:
-            left = (expiry - now).total_seconds()
-            until = expiry.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-            link = f"link until {until} ({_length(left)} left)" if left > 0 else f"link ended at {until}"
-        table.add_row(artifact.name, decimal(artifact.size), link)
-    return table
+        yield f"{artifact.name:<{longest}}  {decimal(artifact.size):>10}  {_link(artifact.expires_at, now)}"
+
+
+def _link(expiry: datetime | None, now: datetime) -> str:
+    if expiry is None:
+        return "no link"
+    left = (expiry - now).total_seconds()
+    until = expiry.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"link until {until} ({_length(left)} left)" if left > 0 else f"link ended at {until}"
 
 
 def _length(seconds: float) -> str:
