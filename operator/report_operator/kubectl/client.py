@@ -21,6 +21,7 @@ _REASON = re.compile(r"^Error from server \((?P<reason>\w+)\)(?:: error when [^:
 _LOG_LINE = re.compile(r"^[EWI]\d{4} .*\n?", re.MULTILINE)
 """klog's lines, which repeat what is said in plain words after them."""
 _NO_CLUSTER = ("Unable to connect to the server", "The connection to the server", "Client.Timeout", "dial tcp")
+_MISCONFIGURED = "Error in configuration:"
 _MANAGER = "kubectl-report"
 UNREACHABLE = "Unreachable"
 """Reason of an error that is no answer of the API server."""
@@ -121,6 +122,7 @@ def _error(said: str) -> KubectlError:
     if any(part in text for part in _NO_CLUSTER):
         text = f"the cluster cannot be reached: {text}; try --context, or `kubectl cluster-info`"
         return KubectlError(text, UNREACHABLE)
-    if text.startswith("Error in configuration"):
-        return KubectlError(f"{text}; `kubectl config get-contexts` lists those that there are")
+    if text.startswith(_MISCONFIGURED):
+        found_out = text.removeprefix(_MISCONFIGURED).strip()
+        return KubectlError(f"{found_out}; `kubectl config get-contexts` lists what there is")
     return KubectlError(text.removeprefix("error: "))
