@@ -1,5 +1,6 @@
 """The command line itself, and what is told when there is no cluster."""
 
+import json
 import os
 import pty
 import re
@@ -8,6 +9,7 @@ import subprocess
 import pytest
 import yaml
 
+from tests.support.http_server import Answer, Asked, HttpServer
 from tests.support.plugin import Plugin
 from tests.support.ports import free_ports
 
@@ -39,6 +41,28 @@ def test_no_cluster_answers(plugin: Plugin) -> None:
     assert done.stderr.startswith("error: the cluster cannot be reached: ")
     assert done.stderr.endswith("; try --context, or `kubectl cluster-info`\n")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_cluster_without_the_chart(plugin: Plugin, server: HttpServer) -> None:
+    """A fake: the API server of these tests has the CRDs. It says what API groups there are, and has none of ours."""
+    answers = {
+        "/api": {"kind": "APIVersions", "versions": ["v1"]},
+        "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+        "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": []},
+    }
+
+    def respond(asked: Asked) -> Answer:
+        found = answers.get(asked.path.partition("?")[0])
+        headers = {"Content-Type": "application/json"}
+        return Answer(json.dumps(found).encode(), headers=headers) if found else Answer(status=404)
+
+    server.respond = respond
+    write_kubeconfig(plugin, server.url)
+    done = plugin.run("status", "weekly")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: this cluster does not know Reports: install the chart of report-operator, or try --context\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,13 @@ def test_reason_and_message(case: Case) -> None:
     assert conditions(case.written()) == {"Ready": (ready, case.reason), other: ("True", case.reason)}
 
 
+def test_a_pod_that_is_refused_before_it_has_a_name() -> None:
+    said = refused(f'pods "{JOB.metadata.name}-" is forbidden: error looking up service account team-a/nobody')
+    status = decide(facts(report(), jobs=(JOB,), events=(said,))).status
+    assert status is not None
+    assert "refuses the run's pod: error looking up service account team-a/nobody." in (status.message or "")
+
+
 @pytest.mark.parametrize(
     "said",
     [

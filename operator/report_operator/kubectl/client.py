@@ -17,7 +17,7 @@ REPORT = "Report"
 SCHEDULED_REPORT = "ScheduledReport"
 _RESOURCES = {REPORT: f"reports.{GROUP}", SCHEDULED_REPORT: f"scheduledreports.{GROUP}"}
 
-_REASON = re.compile(r"^Error from server \((?P<reason>\w+)\)(?:: error when [^:]*)?: (?P<text>.*)", re.DOTALL)
+_REASON = re.compile(r"^Error from server \((?P<reason>\w+)\): (?P<text>.*)", re.DOTALL)
 _LOG_LINE = re.compile(r"^[EWI]\d{4} .*\n?", re.MULTILINE)
 """klog's lines, which repeat what is said in plain words after them."""
 _NO_CLUSTER = ("Unable to connect to the server", "The connection to the server", "Client.Timeout", "dial tcp")

@@ -130,8 +130,12 @@ def _held_up_by(last_seen: Cause | None) -> str:
 
 
 def _without_pod_name(said: str, job_name: str) -> str:
-    """Return an API server's words with the Job's name for that of a pod (k8s.io/apiserver storage/names)."""
-    generated = rf"\b{re.escape(job_name)}-[bcdfghjklmnpqrstvwxz2456789]{{5}}\b"
+    """Return an API server's words with the Job's name for that of a pod.
+
+    It ends in five characters (k8s.io/apiserver storage/names), or in the dash before them when the pod is refused
+    before it has a name (admission/errors.go).
+    """
+    generated = rf"\b{re.escape(job_name)}-(?:[bcdfghjklmnpqrstvwxz2456789]{{5}}\b|(?=\"))"
     return re.sub(generated, job_name, said).removeprefix(f'pods "{job_name}" is forbidden: ')
 
 
