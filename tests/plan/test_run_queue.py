@@ -1,5 +1,6 @@
 """Whose turn it is: limits, fairness between namespaces, urgency, age; positions and waits."""
 
+import itertools
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -167,13 +168,13 @@ class TestDurations:
 
 
 class TestRuns:
-    @pytest.mark.parametrize(
-        ("trigger", "urgency"),
-        [("manual", 0), ("scheduled", 1), ("backfill", 2), (None, 0), ("of somebody else", 0)],
-    )
-    def test_urgency(self, trigger: str | None, urgency: int) -> None:
-        labels = {"report-operator.io/trigger": trigger} if trigger else {}
-        assert Waiting.of(Subject.from_manifest(report(labels=labels)), NOW).urgency == urgency
+    def test_urgency(self) -> None:
+        def urgency(**labels: str) -> int:
+            named = {f"report-operator.io/{label}": value for label, value in labels.items()}
+            return Waiting.of(Subject.from_manifest(report(labels=named)), NOW).urgency
+
+        assert urgency(trigger="manual") < urgency(trigger="scheduled") < urgency(trigger="backfill")
+        assert urgency() == urgency(trigger="of somebody else") == urgency(trigger="manual")
 
     @pytest.mark.parametrize(
         ("case", "manifest", "age"),
@@ -226,6 +227,27 @@ class TestAnyQueue:
         assert sorted(positions) == list(range(1, len(runs) + 1))
         order = called(queue(Limits(), *runs, working=working))
         assert [positions[position] for position in sorted(positions)] == order
+
+    @given(RUNS, LIMITS, st.lists(NAMESPACES, max_size=8))
+    def test_positions_in_a_namespace_rise(self, runs: list[Waiting], limits: Limits, working: list[str]) -> None:
+        made = queue(limits, *runs, working=working)
+        names = called(made)
+        for namespace in "abcd":
+            line = sorted(run for run in runs if run.report[0] == namespace and run.report[1] not in names)
+            positions = [made.turn_of(run.report, NONE_KNOWN).position for run in line]
+            assert all(one < other for one, other in itertools.pairwise(positions))
+            assert all(position >= number for number, position in enumerate(positions, 1))
+
+    @given(RUNS, st.integers(1, 4), st.lists(NAMESPACES, max_size=8))
+    def test_who_waits_for_its_namespace_waits_for_no_other(
+        self, runs: list[Waiting], most: int, working: list[str]
+    ) -> None:
+        made = queue(Limits(None, most), *runs, working=working)
+        names = called(made)
+        for namespace in "abcd":
+            line = sorted(run for run in runs if run.report[0] == namespace and run.report[1] not in names)
+            positions = [made.turn_of(run.report, NONE_KNOWN).position for run in line]
+            assert positions == list(range(1, len(line) + 1))
 
 
 def _is_held(namespace: str, made: RunQueue, limits: Limits) -> bool:

@@ -110,6 +110,9 @@ def operator(access: Path, store: SeaweedFS, log: Path, **settings: str) -> Iter
         "REPORT_OPERATOR_STORE_PATH_STYLE": "true",
         "REPORT_OPERATOR_HTTP_HOST": "127.0.0.1",
         "REPORT_OPERATOR_HTTP_PORT": str(port),
+        # Jobs that other tests have left would hold their places for ever.
+        "REPORT_OPERATOR_RUN_LIMIT_TOTAL": "0",
+        "REPORT_OPERATOR_RUN_LIMIT_PER_NAMESPACE": "0",
         **settings,
     }
     with log.open("ab") as output:

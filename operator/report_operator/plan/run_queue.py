@@ -147,30 +147,31 @@ class RunQueue:
 
     def turn_of(self, report: Name, durations: Durations) -> Turn:
         """Return where a waiting Report stands."""
-        run = self._known[report]
-        ahead = bisect.bisect_left(self._lines[report[0]], run)
-        level = self._counts[report[0]] + ahead
-        position = 1 + ahead + sum(self._called_before(run, level, other) for other in self._lines)
-        wait = self._wait(report[0], ahead + 1, position, durations)
-        return Turn(position, run.since, self._rule(report[0], level), wait)
-
-    def _rule(self, namespace: str, level: int) -> str:
+        run, namespace = self._known[report], report[0]
         total, most = self._limits.total, self._limits.per_namespace
-        if total is None or (most is not None and level >= most):
-            return f"namespace {namespace} may have {_runs(most)} at once"
-        return f"the cluster may have {_runs(total)} at once"
+        index = bisect.bisect_left(self._lines[namespace], run)
+        open_to_all = index + 1 if most is None else max(most - self._counts[namespace], 0)
+        if total is not None and index < open_to_all:
+            position, rule = self._position(namespace, index), f"the cluster may have {_runs(total)} at once"
+        else:
+            # Those of other namespaces are not before it, but where they are before its own.
+            before = self._position(namespace, open_to_all - 1) if open_to_all else 0
+            position, rule = before + index - open_to_all + 1, f"namespace {namespace} may have {_runs(most)} at once"
+        return Turn(position, run.since, rule, self._wait(namespace, index + 1, position, durations))
 
-    def _called_before(self, run: Waiting, level: int, other: str) -> int:
-        """Return how many runs of another namespace are called before one that is called at this level.
+    def _position(self, namespace: str, index: int) -> int:
+        """Return the how manieth to be called a run of a namespace's line is, were there no limit for namespaces.
 
         A run's level is how many its namespace has under way when it is called, if none ends meanwhile. Levels are
         called one after the other, each with at most one run of a namespace.
         """
-        if other == run.report[0]:
-            return 0
-        line = self._lines[other]
-        below = level - self._counts[other]
-        return min(len(line), max(below, 0)) + (0 <= below < len(line) and line[below] < run)
+        run, level = self._lines[namespace][index], self._counts[namespace] + index
+        position = index + 1
+        for other, line in self._lines.items():
+            below = level - self._counts[other]
+            if other != namespace:
+                position += min(len(line), max(below, 0)) + (0 <= below < len(line) and line[below] < run)
+        return position
 
     def _wait(self, namespace: str, in_namespace: int, position: int, durations: Durations) -> timedelta | None:
         """Return how long it takes until so many places are free, when runs go on to end as they did."""
