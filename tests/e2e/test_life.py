@@ -42,6 +42,22 @@ def test_edit_during_a_run_replaces_it(team: Team) -> None:
     assert found["status"]["jobName"] != first
 
 
+def test_a_cancelled_run_leaves_nothing_and_runs_again_when_that_is_taken_back(team: Team) -> None:
+    running(team, "cancelled")
+    team.create("cancelled", ENDLESS | {"cancel": True})
+    found = team.wait("cancelled")
+    assert outcome(found) == ("Cancelled", "Cancelled")
+    for kind in ("pods", "jobs", "secrets"):
+        assert team.owned(kind, "cancelled") == []
+    team.create("cancelled", spec(sql("select name from airlines")))
+    assert outcome(team.wait("cancelled")) == ("Succeeded", "Succeeded")
+    before = team.get("cancelled")["status"]["artifacts"]
+    team.create("cancelled", spec(sql("select name from airlines")) | {"cancel": True})
+    eventually(lambda: True if team.get("cancelled")["status"]["observedGeneration"] == 4 else None, 120, "it is seen")
+    assert outcome(team.get("cancelled")) == ("Succeeded", "Succeeded")
+    assert team.get("cancelled")["status"]["artifacts"] == before
+
+
 def test_edit_of_a_finished_report_makes_a_new_run_and_nothing_else_does(team: Team) -> None:
     team.create("again", spec(title="First"))
     uid, first = team.wait("again")["metadata"]["uid"], team.get("again")["status"]

@@ -196,6 +196,7 @@ RUNS = st.lists(st.tuples(NAMESPACES, st.integers(0, 2), st.integers(0, 20)), ma
 LIMITS = st.builds(Limits, st.none() | st.integers(1, 8), st.none() | st.integers(1, 4))
 
 
+@pytest.mark.requirement("N4")
 class TestAnyQueue:
     @given(RUNS, LIMITS, st.lists(NAMESPACES, max_size=8))
     def test_limits_hold_and_nobody_is_overtaken(self, runs: list[Waiting], limits: Limits, working: list[str]) -> None:
