@@ -126,6 +126,20 @@ class TestTicks:
         assert after["metadata"]["annotations"] == {"note": "mine"}
         assert "finalizers" not in after["metadata"]
 
+    @pytest.mark.requirement("N8")
+    def test_a_failed_slot_is_told_to_its_owners(self, team: Team) -> None:
+        hook = {"name": "owners", "webhook": {"url": "https://chat.example/hook"}}
+        create(team, onFailure={"notify": [hook]}, **MINUTELY)
+        accepted(team)
+        name = children(team, 1, A_TICK)[0]["metadata"]["name"]
+        team.end_job(team.job_of(name)["metadata"]["name"], "Failed", "BackoffLimitExceeded", failed=1)
+        selector = "report-operator.io/trigger=notice"
+        notice = eventually(lambda: next(iter(team.list("reports", selector)), None), PATIENCE, "the notice")
+        cause = team.status(name)
+        assert notice["spec"]["template"]["params"]["details"][0] == f"{cause['reason']}: {cause['message']}"
+        assert notice["spec"]["destinations"][0]["webhook"]["url"] == hook["webhook"]["url"]
+        assert team.job_of(notice["metadata"]["name"])
+
     def test_nothing_runs_for_what_lies_before_a_creation_an_edit_or_a_resume(self, team: Team) -> None:
         """Of all three: every minute of the last hours was a slot, and none of it is run."""
         past = datetime.now(UTC) - timedelta(minutes=2)

@@ -129,5 +129,5 @@ CASES = CrdCases(
         "spec.frequency": Alternative(FREQUENCY, instead_of="spec.schedule"),
         "spec.window.previous": Alternative("month", instead_of="spec.window.lookback"),
     },
-    elsewhere={"spec.template.spec": report_cases.CASES},
+    elsewhere={"spec.template.spec": report_cases.CASES, "spec.onFailure.notify[]": report_cases.CASES},
 )

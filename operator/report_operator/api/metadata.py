@@ -49,5 +49,7 @@ class Trigger(StrEnum):
     """An annotation."""
     SCHEDULED = "scheduled"
     """A slot."""
+    NOTICE = "notice"
+    """Failures that owners are to be told of, or their end."""
     BACKFILL = "backfill"
     """A slot of the past that `spec.backfill` asks for."""

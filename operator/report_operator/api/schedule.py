@@ -1,13 +1,11 @@
-"""The spec of a ScheduledReport: when, about which time, what, and the rules for the odd cases.
-
-Owners are told of failures by `onFailure.notify`, which comes with delivery; `status.failures` is what it goes by.
-"""
+"""The spec of a ScheduledReport: when, about which time, what, and the rules for the odd cases."""
 
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from report_operator.api.destinations import Destination
 from report_operator.api.fields import (
     INT32,
     LIST_ATOMIC,
@@ -110,6 +108,14 @@ class History(Model):
     """Keep or Delete the Reports when the ScheduledReport is deleted."""
 
 
+class OnFailure(Model):
+    """Who is told when runs of the schedule fail, and when they succeed again."""
+
+    notify: Annotated[list[Destination], Field(min_length=1, max_length=4), list_map("name")]
+    """Where a notice is sent, by a Report of its own: once when runs begin to fail, at most once an hour while they go
+    on to fail, and once when one succeeds again. Subject and body of a mail are ours unless they are set here."""
+
+
 class TemplateMetadata(Model):
     """Labels and annotations for the Reports. Those of the ScheduledReport itself are never copied."""
 
@@ -196,6 +202,8 @@ class ScheduledReportSpec(Model):
     stop_after: Annotated[int, Field(ge=1, le=100), INT32] | None = None
     """Stop after so many slots in a row without a Report that succeeded, 1 to 100; an edit or a manual run that
     succeeds starts it again."""
+    on_failure: OnFailure | None = None
+    """Who is told when runs of the schedule fail. Manual and backfilled runs are not told of."""
     history: History = History()
     """Which of the Reports that have ended are kept."""
     template: ReportTemplate

@@ -116,6 +116,15 @@ class Failures(Model):
     """Slots until this time are counted, or forgiven by an edit or a manual run that succeeded."""
 
 
+class Notices(Model):
+    """What owners have been told of."""
+
+    failed_until: Time | None = None
+    """They know that slots until this time have failed; not set when all is well as far as they know."""
+    last_time: Time | None = None
+    """When they were last told of failures."""
+
+
 class ScheduledReportStatus(Model):
     """What becomes of it. Times are UTC."""
 
@@ -149,6 +158,8 @@ class ScheduledReportStatus(Model):
     """How far the backfill is."""
     failures: Failures | None = None
     """Slots in a row without a Report that succeeded."""
+    notices: Notices | None = None
+    """What owners have been told of."""
     last_handled_run_now: Annotated[str, Field(max_length=1024)] | None = None
     """The annotation report-operator.io/run-now that was followed last."""
     last_handled_reconcile_at: Annotated[str, Field(max_length=1024)] | None = None

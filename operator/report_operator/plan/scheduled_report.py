@@ -1,5 +1,6 @@
 """What to do about a ScheduledReport: facts in, decision out."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -8,8 +9,9 @@ from report_operator.api.schedule import CatchUpPolicy, ConcurrencyPolicy, Sched
 from report_operator.api.schedule_conditions import ScheduleConditionType, ScheduleReason, SlotReason
 from report_operator.api.schedule_status import ScheduledReportStatus, Tally
 from report_operator.plan.facts import Announcement
-from report_operator.plan.schedule import applied, backlog, conclusion, failures, history, manual, status, tally
+from report_operator.plan.schedule import applied, backlog, conclusion, failures, history, manual, notice, status, tally
 from report_operator.plan.schedule.applied import Following
+from report_operator.plan.schedule.child import Child
 from report_operator.plan.schedule.draft import Draft
 from report_operator.plan.schedule.due import Due, due
 from report_operator.plan.schedule.facts import Decision, Facts, Ownership
@@ -27,11 +29,19 @@ def decide(facts: Facts) -> Decision:
     """Return what a ScheduledReport needs now. Pure: the same facts give the same decision.
 
     Slots since the last decision get their Reports, or are counted as missed or skipped; then come those that wait for
-    their turn, and runs by hand. What is known of the Reports is in the status before one of them is deleted.
+    their turn, and runs by hand; then notices to owners, whose Reports are no runs of the schedule. What is known of
+    the Reports is in the status before one of them is deleted.
     """
-    subject = facts.subject
-    if subject.metadata.deletion_timestamp is not None:
+    if facts.subject.metadata.deletion_timestamp is not None:
         return Decision()  # Reports stay, or go with their owner.
+    notices = tuple(child for child in facts.children if child.trigger is Trigger.NOTICE)
+    runs = tuple(child for child in facts.children if child.trigger is not Trigger.NOTICE)
+    return _with_notices(_decide(replace(facts, children=runs)), facts, runs, notices)
+
+
+def _decide(facts: Facts) -> Decision:
+    """Return what the runs of a ScheduledReport need."""
+    subject = facts.subject
     counted = failures.count(subject, facts.children, facts.now)
     concluded = conclusion.conclude(subject, counted)
     fields: Fields = {"failures": counted, **status.of_conclusion(subject, concluded, facts.now)}
@@ -66,6 +76,33 @@ def _decision(facts: Facts, draft: Draft | None, fields: Fields) -> Decision:
         announcements=_announcements(known, new),
         wake_at=fields["next_run_time"],
     )
+
+
+def _with_notices(decision: Decision, facts: Facts, runs: tuple[Child, ...], notices: tuple[Child, ...]) -> Decision:
+    """Return the decision with what owners are to be told now; a notice that is refused is not tried again."""
+    subject, status = facts.subject, decision.status or facts.subject.status
+    if subject.spec is None or status.failures is None:
+        return decision
+    telling = notice.tell(subject, subject.spec, status.failures, runs, facts.now)
+    new = status.model_copy(update={"notices": telling.notices})
+    times = [time for time in (decision.wake_at, telling.wake_at) if time is not None]
+    whole = replace(
+        decision,
+        status=new if new != subject.status else None,
+        deletions=(*decision.deletions, *notice.surplus(notices)),
+        wake_at=min(times, default=None),
+    )
+    if telling.notice is None:
+        return whole
+    name = notice.name(subject, telling.notice)
+    if name in facts.refusals:
+        text = f"The API server refuses the notice {name}: {facts.refusals[name]}"
+        told = Announcement("Warning", ScheduleReason.NOTICE_REFUSED, text)
+        return replace(whole, announcements=(*decision.announcements, told))
+    if name in {child.name for child in notices}:
+        return whole
+    creation = notice.manifest(subject, subject.spec, telling.notice)
+    return replace(whole, creations=(*decision.creations, creation))
 
 
 def _run_slots(draft: Draft, following: Following, missed: Tally) -> Fields:

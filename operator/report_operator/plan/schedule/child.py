@@ -51,6 +51,7 @@ class Child:
     phase: str = ""
     reason: str = ""
     message: str = ""
+    run_id: str = ""
     completed_at: datetime | None = None
     is_owned: bool = False
     """Whether it goes with its ScheduledReport."""
@@ -77,6 +78,7 @@ class Child:
             phase=status.get("phase") or "",
             reason=status.get("reason") or "",
             message=status.get("message") or "",
+            run_id=status.get("runID") or "",
             completed_at=_time(status.get("completionTime")),
             is_owned=any(o["uid"] == labels[SCHEDULE_UID_LABEL] for o in metadata.get("ownerReferences") or ()),
             is_deleted="deletionTimestamp" in metadata,
@@ -113,11 +115,9 @@ class Run:
     def name(self) -> str:
         """Return the Report's name, at most 63 characters; a backfilled slot has the name of the scheduled one."""
         manual = self.trigger is Trigger.MANUAL
-        key = f"{self.subject.uid}/{'manual/' + self.token if manual else _rfc3339(self.slot)}/{self.variant}"
-        parts = ["manual" if manual else self.slot.strftime("%Y%m%d-%H%M"), self.variant[:_VARIANT].rstrip("-")]
-        tail = "-".join(filter(None, [*parts, sha256(key.encode()).hexdigest()[:10]]))
-        stem = self.subject.metadata.name.replace(".", "-")[: _NAME - 1 - len(tail)].rstrip("-")
-        return f"{stem}-{tail}"
+        key = f"{'manual/' + self.token if manual else rfc3339(self.slot)}/{self.variant}"
+        shown = "manual" if manual else self.slot.strftime("%Y%m%d-%H%M")
+        return name_of(self.subject, shown, self.variant[:_VARIANT].rstrip("-"), key=key)
 
     def child(self, now: datetime) -> Child:
         """Return what will be known of the Report when it is made."""
@@ -125,34 +125,50 @@ class Run:
 
     def manifest(self, spec: ScheduledReportSpec, period: Period | None, zone: ZoneInfo) -> dict[str, Any]:
         """Return the Report; its period is written in the schedule's zone, whose midnights make whole days of it."""
-        ours = {SLOT_ANNOTATION: _rfc3339(self.slot)} | ({RUN_NOW_ANNOTATION: self.token} if self.token else {})
-        metadata: dict[str, Any] = {
-            "name": self.name,
-            "namespace": self.subject.metadata.namespace,
+        ours = {SLOT_ANNOTATION: rfc3339(self.slot)} | ({RUN_NOW_ANNOTATION: self.token} if self.token else {})
+        metadata = {
+            **place(self.subject, self.name, spec),
             "labels": {**spec.template.metadata.labels, **self._labels()},
             "annotations": {**spec.template.metadata.annotations, **ours},
         }
-        if spec.history.on_delete is OnDelete.DELETE:
-            metadata["ownerReferences"] = [owner_reference(self.subject)]
         body = {**self.subject.template, "template": self._page(spec)}
         if period is not None:
-            body["period"] = {"start": _rfc3339(period.start, zone), "end": _rfc3339(period.end, zone)}
+            body["period"] = {"start": rfc3339(period.start, zone), "end": rfc3339(period.end, zone)}
         return {"apiVersion": API_VERSION, "kind": "Report", "metadata": metadata, "spec": body}
 
     def _labels(self) -> dict[str, str]:
-        labels = {
-            MANAGED_BY_LABEL: MANAGER,
-            SCHEDULE_LABEL: self.subject.metadata.name,
-            SCHEDULE_UID_LABEL: self.subject.uid,
-            TRIGGER_LABEL: self.trigger.value,
-        }
-        return labels | ({VARIANT_LABEL: self.variant} if self.variant else {})
+        return labels(self.subject, self.trigger) | ({VARIANT_LABEL: self.variant} if self.variant else {})
 
     def _page(self, spec: ScheduledReportSpec) -> dict[str, Any]:
         """Return the template of the page with the variant's parameters over its own."""
         page = dict(self.subject.template.get("template") or spec.template.spec.template.to_wire())
         params = next((variant.params for variant in spec.variants or () if variant.name == self.variant), {})
         return page | ({"params": {**page.get("params", {}), **params}} if params else {})
+
+
+def name_of(subject: Subject, *shown: str, key: str) -> str:
+    """Return the name of a Report of a ScheduledReport, at most 63 characters: the same for the same key."""
+    digest = sha256(f"{subject.uid}/{key}".encode()).hexdigest()[:10]
+    tail = "-".join(filter(None, [*shown, digest]))
+    stem = subject.metadata.name.replace(".", "-")[: _NAME - 1 - len(tail)].rstrip("-")
+    return f"{stem}-{tail}"
+
+
+def place(subject: Subject, name: str, spec: ScheduledReportSpec) -> dict[str, Any]:
+    """Return the metadata of a Report that say where it is and with whom it goes."""
+    base = {"name": name, "namespace": subject.metadata.namespace}
+    owned = spec.history.on_delete is OnDelete.DELETE
+    return base | ({"ownerReferences": [owner_reference(subject)]} if owned else {})
+
+
+def labels(subject: Subject, trigger: Trigger) -> dict[str, str]:
+    """Return the labels of every Report of a ScheduledReport."""
+    return {
+        MANAGED_BY_LABEL: MANAGER,
+        SCHEDULE_LABEL: subject.metadata.name,
+        SCHEDULE_UID_LABEL: subject.uid,
+        TRIGGER_LABEL: trigger.value,
+    }
 
 
 def owner_reference(subject: Subject) -> dict[str, Any]:
@@ -181,5 +197,6 @@ def _time(text: str | None) -> datetime | None:
     return time if time.tzinfo else None
 
 
-def _rfc3339(time: datetime, zone: tzinfo = UTC) -> str:
+def rfc3339(time: datetime, zone: tzinfo = UTC) -> str:
+    """Return a time as it is written in a zone."""
     return time.astimezone(zone).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,155 @@
+"""Telling owners that runs of a schedule fail, and that they succeed again.
+
+A notice is a small Report of its own, made by the same planner under a name that follows from what it tells, and sent
+to `spec.onFailure.notify` by the same ledger as any other: it is told once, whatever crashes in between.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from report_operator.api.metadata import API_VERSION, Trigger
+from report_operator.api.schedule import ScheduledReportSpec
+from report_operator.api.schedule_status import Failures, Notices
+from report_operator.plan.schedule.child import Child, labels, name_of, place, rfc3339
+from report_operator.plan.schedule.subject import Subject
+
+INTERVAL = timedelta(hours=1)
+"""Between two notices of failures of one schedule, at least: a minutely one that fails is not to fill a mailbox."""
+KEPT = 5
+"""Notices that have ended and are kept, to look at."""
+_TEXT = """\
+{{ params.message }}
+
+{% for line in params.details %}
+* {{ line }}
+{% endfor %}
+"""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What owners are told."""
+
+    key: str
+    """What its Report is named after."""
+    title: str
+    message: str
+    details: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What there is to tell now, and what was told when that is done."""
+
+    notices: Notices | None
+    """For the status."""
+    notice: Notice | None = None
+    """None when there is nothing to tell."""
+    wake_at: datetime | None = None
+    """When there will be something to tell if nothing changes."""
+
+
+def tell(
+    subject: Subject, spec: ScheduledReportSpec, counted: Failures, runs: Sequence[Child], now: datetime
+) -> Telling:
+    """Return what owners are to be told; `counted` are the failures in a row, `runs` all Reports but notices."""
+    if spec.on_failure is None:
+        return Telling(None)
+    known, now = subject.status.notices or Notices(), now.replace(microsecond=0)
+    if counted.in_a_row == 0:
+        silent = Notices(last_time=known.last_time)
+        first = _first_success(known, runs)
+        return Telling(silent, _of_recovery(subject, known, first) if first is not None else None)
+    if known.failed_until is not None and counted.counted_until <= known.failed_until:
+        return Telling(known)
+    if known.last_time is not None and now < known.last_time + INTERVAL:
+        return Telling(known, wake_at=known.last_time + INTERVAL)
+    told = Notices(failed_until=counted.counted_until, last_time=now)
+    return Telling(told, _of_failures(subject, spec, counted, runs))
+
+
+def manifest(subject: Subject, spec: ScheduledReportSpec, notice: Notice) -> dict[str, Any]:
+    """Return the Report that tells; texts of others go in as parameters: they are values, never a template."""
+    metadata = {
+        **place(subject, name(subject, notice), spec),
+        "labels": labels(subject, Trigger.NOTICE),
+    }
+    report = {
+        "title": notice.title,
+        "template": {"name": "standard", "params": {"message": notice.message, "details": list(notice.details)}},
+        "sections": [{"blocks": [{"text": {"content": _TEXT}}]}],
+        "outputs": [{"format": "html"}],
+        "destinations": [_with_texts(each.to_wire()) for each in spec.on_failure.notify] if spec.on_failure else [],
+    }
+    return {"apiVersion": API_VERSION, "kind": "Report", "metadata": metadata, "spec": report}
+
+
+def name(subject: Subject, notice: Notice) -> str:
+    """Return the name of the Report that tells."""
+    return name_of(subject, "notice", key=f"notice/{notice.key}")
+
+
+def surplus(notices: Iterable[Child]) -> tuple[str, ...]:
+    """Return the notices to delete: those that have ended, but for the latest."""
+    ended = [child for child in notices if child.has_ended and not child.is_deleted]
+    newest_first = sorted(ended, key=lambda child: (child.created_at, child.name), reverse=True)
+    return tuple(child.name for child in newest_first[KEPT:])
+
+
+def _first_success(known: Notices, runs: Sequence[Child]) -> Child | None:
+    """Return the run that ended what owners know of; None when an edit has forgiven it, or they know of nothing."""
+    if known.failed_until is None:
+        return None
+    later = [child for child in runs if child.phase == "Succeeded" and child.slot > known.failed_until]
+    later = [child for child in later if child.trigger is not Trigger.BACKFILL]
+    return min(later, key=lambda child: (child.slot, child.name), default=None)
+
+
+def _of_recovery(subject: Subject, known: Notices, first: Child) -> Notice:
+    told = rfc3339(known.failed_until) if known.failed_until is not None else ""
+    return Notice(
+        key=f"recovered/{told}",
+        title=f"{subject.metadata.name} succeeds again",
+        message=f"Runs of the schedule {subject.metadata.namespace}/{subject.metadata.name} succeed again.",
+        details=[_run(first)],
+    )
+
+
+def _of_failures(subject: Subject, spec: ScheduledReportSpec, counted: Failures, runs: Sequence[Child]) -> Notice:
+    schedule, namespace = subject.metadata.name, subject.metadata.namespace
+    count = "The last slot" if counted.in_a_row == 1 else f"The last {counted.in_a_row} slots"
+    message = f"{count} of the schedule {namespace}/{schedule} failed."
+    if spec.stop_after is not None and counted.in_a_row >= spec.stop_after:
+        message += " It has stopped: edit the spec, or run it by hand with success."
+    failed = [child for child in runs if child.trigger is Trigger.SCHEDULED and child.phase == "Failed"]
+    last = max(failed, key=lambda child: (child.slot, child.name), default=None)
+    return Notice(
+        key=f"failed/{rfc3339(counted.counted_until)}",
+        title=f"{schedule} failed",
+        message=message,
+        details=_cause(last, namespace) if last is not None else [],
+    )
+
+
+def _cause(last: Child, namespace: str) -> list[str]:
+    return [
+        f"{last.reason}: {last.message}",
+        _run(last),
+        f"Look at it: kubectl describe report {last.name} --namespace {namespace}",
+        f"Log, for as long as the Job is kept: kubectl logs --namespace {namespace} --all-containers --selector"
+        f" report-operator.io/report={last.name}",
+    ]
+
+
+def _run(child: Child) -> str:
+    return f"Report {child.name}, run {child.run_id}, of the slot {rfc3339(child.slot)}"
+
+
+def _with_texts(destination: dict[str, Any]) -> dict[str, Any]:
+    """Return a destination whose mails have our subject and body, unless they have others."""
+    if "email" not in destination:
+        return destination
+    texts = {"subject": "{{ report.title }}", "body": _TEXT}
+    return destination | {"email": texts | destination["email"]}
