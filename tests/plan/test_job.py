@@ -85,6 +85,7 @@ def test_only_fetch_sees_secrets_and_data(full: Json) -> None:
         f"{at}/links": ("links", False),
         f"{at}/secrets/hook": ("delivery-0", False),
         f"{at}/secrets/authorities": ("delivery-1", False),
+        f"{at}/secrets/relay": ("delivery-2", False),
         "/work/outputs": ("outputs", False),
         "/tmp": ("tmp-publish", True),
     }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from report_operator.api.outputs import Output
+from report_operator.api.outputs import Output, download_name
 from report_operator.plan import names
 
 UID = "0b5e6f0e-7a3c-4d0b-9f43-1f2f6a5c7d10"
@@ -45,4 +45,4 @@ def test_runs_have_folders_of_their_own() -> None:
     ],
 )
 def test_a_browser_saves_files_under_the_name_of_the_report(output: dict[str, str], shown: str) -> None:
-    assert names.download_name("weekly", Output.model_validate(output).file_name) == shown
+    assert download_name("weekly", Output.model_validate(output).file_name) == shown

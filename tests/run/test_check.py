@@ -47,6 +47,9 @@ def web(headers: list[dict[str, Any]]) -> dict[str, Any]:
     return {"name": "web", "http": {"url": "http://h/", "headers": headers}}
 
 
+OPEN = {"host": "smtp.example.com", "encryption": "None"}
+LOGIN = {"login": {"usernameFrom": SECRET, "passwordFrom": SECRET}}
+MAIL = {"server": OPEN, "from": "reports@example.com"}
 HOOK = {"name": "hook", "webhook": {"url": "http://h/"}}
 
 
@@ -135,7 +138,20 @@ def test_a_good_spec() -> None:
         ),
         (
             {"destinations": [{"name": "hook"}]},
-            "spec.destinations[0]: set exactly one of webhook; now set: none",
+            "spec.destinations[0]: set exactly one of email, webhook; now set: none",
+        ),
+        (
+            {"destinations": [{"name": "mail", "email": MAIL}]},
+            "spec.destinations[0].email: there is no recipient: set to, cc or bcc",
+        ),
+        (
+            {"destinations": [{"name": "mail", "email": MAIL | {"to": ["a@example.com"], "server": OPEN | LOGIN}}]},
+            "spec.destinations[0].email.server.login: it needs encryption StartTLS or TLS, now None:"
+            " the password would be readable on the way",
+        ),
+        (
+            {"destinations": [HOOK, {"name": "mail", "email": MAIL | {"bcc": ["a@example.com"] * 1000}}]},
+            "spec.destinations: 1001 recipients; at most 1000 in all: use a mailing list",
         ),
         (
             {"destinations": [HOOK, HOOK]},

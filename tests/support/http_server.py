@@ -73,7 +73,7 @@ def running(host: str = "127.0.0.1") -> Iterator[HttpServer]:
                 self.wfile.write(answer.body)
             self.close_connection = answer.length is not None
 
-        do_PUT = do_POST = do_GET  # noqa: N815 - the names that http.server looks for
+        do_DELETE = do_POST = do_PUT = do_GET  # noqa: N815 - the names that http.server looks for
 
     with ThreadingHTTPServer((host, 0), Handler) as listener:
         listener.daemon_threads = True

@@ -6,6 +6,7 @@ from tests.support.crd_cases import Alternative, CrdCases, Refused, rule
 ROW = {"rows": [{"carrier": "AA", "flights": 1}]}
 TEXT = {"content": "text"}
 KNOWN = "must be the name of one of spec.sources or spec.tables"
+MAIL = {"server": {"host": "smtp.example.com"}, "from": "reports@example.com"}
 RULES = (
     rule(
         "metadata.name is also a label of the run's Job: use at most 63 characters",
@@ -105,9 +106,27 @@ RULES = (
         Refused("spec.outputs[0]", {"format": "json", "name": "deliveries"}, "use another name"),
     ),
     rule(
-        "set exactly one of webhook",
+        "set exactly one of email, webhook",
         (("spec.destinations[0]", {"name": "hook", "webhook": {"url": "https://example.com/"}}),),
-        Refused("spec.destinations[0]", {"name": "hook"}, "set exactly one of webhook; now set: none"),
+        Refused("spec.destinations[0]", {"name": "hook"}, "set exactly one of email, webhook; now set: none"),
+    ),
+    rule(
+        "there is no recipient: set to, cc or bcc",
+        (("spec.destinations[2].email", MAIL | {"bcc": ["a@example.com"]}),),
+        Refused("spec.destinations[2].email", MAIL, "there is no recipient: set to, cc or bcc"),
+    ),
+    rule(
+        "login needs encryption StartTLS or TLS: the password would be readable on the way",
+        (
+            ("spec.destinations[2].email.server.encryption", "TLS"),
+            ("spec.destinations[2].email.server", {"host": "relay.mail.svc", "encryption": "None"}),
+        ),
+        Refused("spec.destinations[2].email.server.encryption", "None", "login needs encryption StartTLS or TLS"),
+    ),
+    rule(
+        "more than 1000 recipients in all: use a mailing list",
+        (("spec.destinations[2].email.bcc", ["a@example.com"] * 996),),
+        Refused("spec.destinations[2].email.bcc", ["a@example.com"] * 997, "more than 1000 recipients in all"),
     ),
     rule(
         "set exactly one of url, urlFrom",

@@ -1,14 +1,38 @@
 """Where a report is sent. A new kind of destination is a class here and a module in `run/destinations/`."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from report_operator.api.fields import HttpUrl, Model, Rule, exactly_one, list_map, rules
+from report_operator.api.fields import (
+    INT32,
+    LIST_ATOMIC,
+    HttpUrl,
+    Line,
+    Markdown,
+    Model,
+    Rule,
+    exactly_one,
+    list_map,
+    rules,
+)
+from report_operator.api.outputs import OutputFormat
 from report_operator.api.sources import Header, KeySelector, SecretSource
 
-KINDS = ("webhook",)
+RECIPIENTS = 1000
+"""Most deliveries of one run: each needs links of its own in the run's Secret, which holds 1 MiB."""
+Address = Annotated[
+    str,
+    Field(
+        min_length=3,
+        max_length=254,
+        pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?$",
+    ),
+]
+"""Mail address without a name (ASCII; international domains as xn--)."""
+KINDS = ("email", "webhook")
 """Members of a Destination, of which one is set."""
 OWN_HEADERS = ("content-length", "content-type", "host", "transfer-encoding", "user-agent")
 """Headers of a webhook message, beside webhook-*, that the run sets."""
@@ -55,6 +79,114 @@ class Webhook(Model):
         return [source.secret_key_ref for source in found if source]
 
 
+class Encryption(StrEnum):
+    """How the connection to a mail server is protected."""
+
+    START_TLS = "StartTLS"
+    """TLS from the command STARTTLS on (RFC 3207); nothing is sent to a server that has none."""
+    TLS = "TLS"
+    """TLS from the start (RFC 8314)."""
+    NONE = "None"
+    """None; for a relay within the cluster."""
+
+
+class Login(Model):
+    """A user of a mail server."""
+
+    username_from: SecretSource
+    """Takes the user's name from a Secret."""
+    password_from: SecretSource
+    """Takes the password from a Secret."""
+
+
+class MailServer(Model):
+    """The server that takes the mails (SMTP submission, RFC 6409)."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                rule="!has(self.login) || self.encryption != 'None'",
+                message="login needs encryption StartTLS or TLS: the password would be readable on the way",
+            )
+        )
+    )
+
+    host: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9.:]*[A-Za-z0-9])?$")]
+    """Name or address."""
+    port: Annotated[int, Field(ge=1, le=65535), INT32] | None = None
+    """Port; 587 for StartTLS, 465 for TLS, 25 for None when not set."""
+    encryption: Encryption = Encryption.START_TLS
+    """StartTLS, TLS or None."""
+    login: Login | None = None
+    """The user to log in as."""
+    ca_from: SecretSource | None = None
+    """PEM certificates to trust instead of the public authorities."""
+
+    @property
+    def chosen_port(self) -> int:
+        """Return the port to connect to."""
+        usual = {Encryption.START_TLS: 587, Encryption.TLS: 465, Encryption.NONE: 25}
+        return self.port or usual[self.encryption]
+
+
+class Attachments(Model):
+    """Files that come with a mail, beside their links."""
+
+    formats: Annotated[list[OutputFormat], Field(max_length=5), LIST_ATOMIC] = []
+    """Formats to attach; all when empty."""
+    max_bytes: Annotated[int, Field(ge=1, le=26_214_400), INT32] = 10_485_760
+    """Most bytes of all attached files together, at most 25 MiB; what does not fit is a link, and the mail says so."""
+
+
+class Email(Model):
+    """Mails, one to each recipient, with links to the files."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            Rule(
+                rule="self.to.size() + self.cc.size() + self.bcc.size() > 0",
+                message="there is no recipient: set to, cc or bcc",
+            )
+        )
+    )
+
+    server: MailServer
+    """The server that takes the mails."""
+    from_: Address
+    """Address of the sender."""
+    from_name: Line | None = None
+    """Name of the sender."""
+    to: Annotated[list[Address], Field(max_length=RECIPIENTS), LIST_ATOMIC] = []
+    """Recipients; all of them are named in every mail."""
+    cc: Annotated[list[Address], Field(max_length=100), LIST_ATOMIC] = []
+    """Further recipients that are named in every mail."""
+    bcc: Annotated[list[Address], Field(max_length=RECIPIENTS), LIST_ATOMIC] = []
+    """Recipients that are named in no mail."""
+    reply_to: Annotated[list[Address], Field(max_length=10), LIST_ATOMIC] = []
+    """Where answers go; to the sender when empty."""
+    subject: Line | None = None
+    """Subject, with the template language of texts; title and period when not set."""
+    body: Markdown | None = None
+    """Markdown above metrics and links, with the template language of texts."""
+    attachments: Attachments | None = None
+    """Files to attach; none when not set: mails have links to all files."""
+
+    @property
+    def secrets(self) -> list[KeySelector]:
+        """Return the Secret keys that it reads."""
+        login = self.server.login
+        found = [self.server.ca_from, *((login.username_from, login.password_from) if login else ())]
+        return [source.secret_key_ref for source in found if source]
+
+    @property
+    def recipients(self) -> list[str]:
+        """Return the addresses, each once however it is written."""
+        first: dict[str, str] = {}
+        for address in (*self.to, *self.cc, *self.bcc):
+            first.setdefault(address.lower(), address)
+        return list(first.values())
+
+
 class Destination(Model):
     """A named place that the report is sent to; exactly one kind."""
 
@@ -65,13 +197,15 @@ class Destination(Model):
     on_unknown: OnUnknown = OnUnknown.HOLD
     """What to do when a run was ended between a send and the note about it: Hold (send nothing again unasked), or
     Resend (with the same id)."""
+    email: Email | None = None
+    """Mails with links to the files."""
     webhook: Webhook | None = None
     """A server that gets a JSON message."""
 
     @property
-    def kind(self) -> Webhook:
+    def kind(self) -> Email | Webhook:
         """Return the one kind that is set; raises ValueError when the API server's rule was not applied."""
-        chosen = [kind for kind in (self.webhook,) if kind is not None]
+        chosen = [kind for kind in (self.email, self.webhook) if kind is not None]
         if len(chosen) != 1:
             raise ValueError(f"destination {self.name!r}: set exactly one of {', '.join(KINDS)}")
         return chosen[0]
@@ -82,6 +216,6 @@ class Destination(Model):
         return self.kind.secrets
 
     @property
-    def recipients(self) -> list[str | None]:
+    def recipients(self) -> Sequence[str | None]:
         """Return who gets a delivery each, in order and once; [None] where the destination itself is the recipient."""
-        return [None]
+        return self.email.recipients if self.email else [None]

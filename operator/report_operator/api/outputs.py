@@ -80,3 +80,9 @@ class Output(Model):
     def file_name(self) -> str:
         """Return the file's name, unique within a Report."""
         return f"{self.name or self.table or DEFAULT_STEM}.{self.format.value}"
+
+
+def download_name(report: str, file: str) -> str:
+    """Return the file name that a browser saves a file under: `weekly.pdf`, or `weekly-by_product.csv`."""
+    stem, _, ending = file.rpartition(".")
+    return f"{report}.{ending}" if stem == DEFAULT_STEM else f"{report}-{stem}.{ending}"

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.deliveries import Delivery
-from report_operator.api.destinations import Destination
+from report_operator.api.destinations import RECIPIENTS, Destination
 from report_operator.api.fields import (
     INT32,
     INT64,
@@ -128,7 +128,16 @@ class ReportSpec(Model):
         ),
     ]
     """The files to make."""
-    destinations: Annotated[list[Destination], Field(max_length=8), list_map("name")] = []
+    destinations: Annotated[
+        list[Destination],
+        Field(max_length=8),
+        list_map("name"),
+        Rule(
+            rule="self.map(d, has(d.email) ? d.email.to.size() + d.email.cc.size() + d.email.bcc.size() : 1).sum()"
+            f" <= {RECIPIENTS}",
+            message=f"more than {RECIPIENTS} recipients in all: use a mailing list",
+        ),
+    ] = []
     """Where the report is sent when all files are in the store."""
     download: Download = Download()
     """The signed links."""

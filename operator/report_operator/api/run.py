@@ -123,6 +123,19 @@ class RenderedFile(Model):
     """Rows of a data file."""
 
 
+class Message(Model):
+    """What a destination tells people, made where no secret is. Links are placeholders; see run/message.py."""
+
+    subject: str = ""
+    """One line."""
+    text: str
+    """The message without markup of HTML."""
+    html: str = ""
+    """The message as a page."""
+    attachments: list[str] = []
+    """Names of the files to attach."""
+
+
 class Rendered(Model):
     """What render hands to publish, in `OUTPUTS_DIR/rendered.json`."""
 
@@ -130,6 +143,8 @@ class Rendered(Model):
     """The files beside this one, in the order of the spec's outputs."""
     metrics: dict[str, str] = {}
     """The document's metrics by title, written as in the document."""
+    messages: dict[str, Message] = {}
+    """By name of the destination, for those that address people."""
 
 
 class StoredFile(RenderedFile):

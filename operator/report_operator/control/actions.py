@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from report_operator.api.fields import parse_duration
-from report_operator.api.outputs import OutputFormat
+from report_operator.api.outputs import OutputFormat, download_name
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Links, Outcome, Result
 from report_operator.cluster.client import Cluster
@@ -147,7 +147,7 @@ class Actor:
         return links.model_copy(update=update)
 
     async def _sign_download(self, subject: Subject, spec: ReportSpec, name: str, format_: OutputFormat) -> Link:
-        shown, ttl = names.download_name(subject.metadata.name, name), parse_duration(spec.download.url_ttl)
+        shown, ttl = download_name(subject.metadata.name, name), parse_duration(spec.download.url_ttl)
         return await self.store.sign_download(subject.prefix + name, "attachment", shown, format_.media_type, ttl)
 
     async def _read_result(self, subject: Subject, outcome: Outcome | None) -> Stored:
@@ -175,7 +175,7 @@ class Actor:
             key = subject.prefix + name
             if key not in sizes:
                 continue
-            shown = names.download_name(subject.metadata.name, name)
+            shown = download_name(subject.metadata.name, name)
             download = await self._sign_download(subject, spec, name, format_)
             view = await self.store.sign_download(key, "inline", shown, format_.media_type, ttl)
             files[name] = StoredFile(

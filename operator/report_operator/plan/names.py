@@ -2,8 +2,6 @@
 
 from hashlib import sha256
 
-from report_operator.api.outputs import DEFAULT_STEM
-
 _JOB_NAME_STEM = 46
 """Leaves room for the digest, and for the six characters that the name of a pod has more than its Job's."""
 
@@ -22,9 +20,3 @@ def job_name(report: str, uid: str, generation: int) -> str:
 def run_prefix(namespace: str, report: str, run: str) -> str:
     """Return the folder of a run in the store, with a slash at its end."""
     return f"{namespace}/{report}/{run}/"
-
-
-def download_name(report: str, file: str) -> str:
-    """Return the file name that a browser saves a file under: `weekly.pdf`, or `weekly-by_product.csv`."""
-    stem, _, ending = file.rpartition(".")
-    return f"{report}.{ending}" if stem == DEFAULT_STEM else f"{report}-{stem}.{ending}"

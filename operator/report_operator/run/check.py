@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from report_operator.api.destinations import KINDS as DESTINATION_KINDS
-from report_operator.api.destinations import OWN_HEADERS, Webhook
+from report_operator.api.destinations import OWN_HEADERS, RECIPIENTS, Email, Encryption, Webhook
 from report_operator.api.fields import Model, wire_name
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import OWN_FILES
@@ -66,8 +66,24 @@ def _destinations(spec: ReportSpec) -> Iterator[str]:
         yield from _exactly_one(path, destination, DESTINATION_KINDS)
         if destination.webhook:
             yield from _webhook(f"{path}.webhook", destination.webhook)
+        if destination.email:
+            yield from _email(f"{path}.email", destination.email)
     for name in _repeated([destination.name for destination in spec.destinations]):
         yield f"spec.destinations: {name!r} is there more than once: give one of them another name"
+    emails = [destination.email for destination in spec.destinations]
+    count = sum(len(email.to) + len(email.cc) + len(email.bcc) if email else 1 for email in emails)
+    if count > RECIPIENTS:
+        yield f"spec.destinations: {count} recipients; at most {RECIPIENTS} in all: use a mailing list"
+
+
+def _email(path: str, email: Email) -> Iterator[str]:
+    if not email.recipients:
+        yield f"{path}: there is no recipient: set to, cc or bcc"
+    if email.server.login and email.server.encryption is Encryption.NONE:
+        yield (
+            f"{path}.server.login: it needs encryption StartTLS or TLS, now None:"
+            " the password would be readable on the way"
+        )
 
 
 def _webhook(path: str, webhook: Webhook) -> Iterator[str]:

@@ -5,11 +5,12 @@ from datetime import UTC
 from itertools import islice
 from typing import Any
 
-from report_operator.api.run import Rendered, RenderedFile, Request
-from report_operator.run import documents, markdown, period
+from report_operator.api.run import Message, Rendered, RenderedFile, Request
+from report_operator.run import documents, markdown, message, period
 from report_operator.run.compose import Fill, compose
 from report_operator.run.documents import Material, has_page
 from report_operator.run.drawing import Drawings
+from report_operator.run.message import Letter
 from report_operator.run.page import charts_of
 from report_operator.run.sandbox import Sandbox, user_code
 from report_operator.run.tables import Tables
@@ -47,10 +48,21 @@ def render(request: Request, workspace: Workspace) -> Rendered:
             )
             for output in outputs
         ]
+        letter = Letter(request, variables, files, message.sizes(workspace.outputs, files))
+        messages = _messages(letter)
     metrics = {title: text[:METRIC_LENGTH] for title, text in islice(document.metrics.items(), METRICS_LIMIT)}
-    rendered = Rendered(files=files, metrics=metrics)
+    rendered = Rendered(files=files, metrics=metrics, messages=messages)
     workspace.rendered.write_text(rendered.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
     return rendered
+
+
+def _messages(letter: Letter) -> dict[str, Message]:
+    """Return what destinations tell people, by their names."""
+    found = {
+        destination.name: message.compose(destination, letter, f"spec.destinations[{i}]")
+        for i, destination in enumerate(letter.request.spec.destinations)
+    }
+    return {name: made for name, made in found.items() if made is not None}
 
 
 def _variables(request: Request, tables: Tables) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def ship(
     """Prepare a shipment to destinations: `ship({"name": …, "webhook": {…}})`."""
 
     def prepare(*destinations: dict[str, Any], **spec: Any) -> Shipment:
-        wanted = order(sources=SOURCES, outputs=OUTPUTS, destinations=list(destinations), **spec)
+        wanted = order(**{"sources": SOURCES, "outputs": OUTPUTS, **spec}, destinations=list(destinations))
         folder = request.node.name.translate(str.maketrans("[]/ ", "----"))
         return Shipment.prepare(store, wanted, folder, workspace)
 

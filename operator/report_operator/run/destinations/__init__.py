@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from report_operator.api.deliveries import Entry
-from report_operator.api.destinations import Destination, Webhook
+from report_operator.api.destinations import Destination, Email, Webhook
 from report_operator.run.destinations.outcome import Outcome
 from report_operator.run.destinations.package import Package
 
@@ -26,6 +26,10 @@ class Channel(Protocol):
 def prepare(destination: Destination, package: Package) -> Channel:
     """Return the way to a destination; raises RunError when a Secret or a value in it cannot be used."""
     match destination.kind:
+        case Email() as kind:
+            from report_operator.run.destinations.email import EmailChannel  # noqa: PLC0415
+
+            return EmailChannel(destination.name, kind, package)
         case Webhook() as kind:
             from report_operator.run.destinations.webhook import WebhookChannel  # noqa: PLC0415
 

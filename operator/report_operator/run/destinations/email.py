@@ -1,0 +1,134 @@
+"""Mails: one transaction for each recipient, so that each has its own end and its own entry in the ledger."""
+
+import ssl
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from queue import Empty, LifoQueue
+from threading import Lock
+
+from report_operator.api.deliveries import Entry
+from report_operator.api.destinations import Email
+from report_operator.api.outputs import OutputFormat, download_name
+from report_operator.api.run import Message, Request
+from report_operator.run.destinations.outcome import Failed, Outcome
+from report_operator.run.destinations.package import Package
+from report_operator.run.destinations.smtp import Account, Connection, RefusalError
+from report_operator.run.destinations.trust import trust
+from report_operator.run.message import with_links
+from report_operator.run.mounts import secret_value
+
+_POLICY = SMTP.clone(cte_type="7bit")
+"""Lines end as mail wants it; nothing in it needs a server that takes 8 bits (RFC 6152)."""
+
+
+class EmailChannel:
+    """The way to the recipients of a mail: a few connections to one server."""
+
+    parallel = 4
+    repeatable = False
+
+    def __init__(self, name: str, email: Email, package: Package) -> None:
+        """Read the Secrets and make the mail; raises RunError."""
+        self._email = email
+        self._package = package
+        self._trust: ssl.SSLContext = trust(package.workspace, email.server.ca_from)
+        self._account = _account(email, package)
+        message = with_links(package.rendered.messages[name], package.links)
+        self._mail = mail(email, package, message).as_bytes()
+        self._idle: LifoQueue[Connection] = LifoQueue()
+        self._opening = Lock()
+        self._broken: Failed | None = None
+
+    def send(self, entry: Entry) -> Outcome:
+        """Send the mail to one recipient."""
+        domain = self._email.from_.rpartition("@")[2]
+        content = f"Message-ID: <{self._package.message_id(entry)}@{domain}>\r\n".encode() + self._mail
+        try:
+            connection = self._connection()
+            outcome = connection.send(self._email.from_, entry.recipient or "", content)
+        except RefusalError as refusal:
+            self._note(refusal.outcome)
+            return refusal.outcome
+        if connection.is_usable:
+            self._idle.put(connection)
+        return outcome
+
+    def close(self) -> None:
+        """Take leave of the server."""
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except Empty:
+                return
+
+    def _connection(self) -> Connection:
+        """Return a connection that answers; raises RefusalError."""
+        while self._broken is None:
+            try:
+                connection = self._idle.get_nowait()
+            except Empty:
+                return self._opened()
+            if connection.answers():
+                return connection
+        raise RefusalError(self._broken)
+
+    def _opened(self) -> Connection:
+        """Return a new connection, made after each other: many wrong passwords at once would lock the account."""
+        with self._opening:
+            if self._broken is not None:
+                raise RefusalError(self._broken)
+            try:
+                return Connection(self._email.server, self._trust, self._account)
+            except RefusalError as refusal:
+                self._note(refusal.outcome)
+                raise
+
+    def _note(self, refusal: Failed) -> None:
+        if not refusal.passing:
+            self._broken = refusal
+
+
+def _account(email: Email, package: Package) -> Account | None:
+    login = email.server.login
+    if login is None:
+        return None
+    username, password = (source.secret_key_ref for source in (login.username_from, login.password_from))
+    return Account(secret_value(package.workspace, username), secret_value(package.workspace, password))
+
+
+def mail(email: Email, package: Package, message: Message) -> EmailMessage:
+    """Return the mail without its Message-ID, the only header that differs from recipient to recipient.
+
+    EmailMessage refuses line breaks in headers, so that no text can add a header.
+    """
+    request = package.request
+    made = EmailMessage(policy=_POLICY)
+    made["Date"] = format_datetime(datetime.now(UTC))
+    made["From"] = Address(display_name=" ".join((email.from_name or "").split()), addr_spec=email.from_)
+    if email.to or not email.cc:
+        made["To"] = [Address(addr_spec=each) for each in email.to] or "undisclosed-recipients:;"
+    if email.cc:
+        made["Cc"] = [Address(addr_spec=each) for each in email.cc]
+    if email.reply_to:
+        made["Reply-To"] = [Address(addr_spec=each) for each in email.reply_to]
+    made["Subject"] = message.subject
+    made["List-Id"] = f"<{_list_id(email, request)}>"
+    made["Auto-Submitted"] = "auto-generated"  # RFC 3834: vacation responders stay silent.
+    made["Precedence"] = "bulk"  # The older word for it.
+    made["X-Report-Operator-Run-ID"] = request.run_id
+    made.set_content(message.text)
+    made.add_alternative(message.html, subtype="html")
+    for name in message.attachments:
+        media_type = OutputFormat(name.rpartition(".")[2]).media_type.partition(";")[0]
+        kind, _, subtype = media_type.partition("/")
+        content = (package.workspace.outputs / name).read_bytes()
+        made.add_attachment(content, maintype=kind, subtype=subtype, filename=download_name(request.name, name))
+    return made
+
+
+def _list_id(email: Email, request: Request) -> str:
+    """Return the list's name (RFC 2919): the same for all Reports of a schedule, so that readers can sort them."""
+    return f"{request.schedule or request.name}.{request.namespace}.{email.from_.rpartition('@')[2]}"

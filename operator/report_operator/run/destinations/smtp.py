@@ -1,0 +1,177 @@
+"""A connection to a mail server, and what its answers mean for a delivery (RFC 5321)."""
+
+import re
+import smtplib
+import socket
+import ssl
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from report_operator.api.destinations import Encryption, MailServer
+from report_operator.run.destinations.outcome import Failed, Outcome, Sent, Unknown
+
+_TIMEOUT = 30
+"""Seconds to connect, and for the answer to a command."""
+_DATA_TIMEOUT = 120
+"""Seconds for the answer to a whole mail: servers look for viruses before they answer."""
+_TRANSIENT = 400
+_PERMANENT = 500
+_GO_ON = 354
+_CLOSING = 421
+_DOT = re.compile(rb"^\.", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the server."""
+
+    username: str
+    password: str
+
+
+class RefusalError(Exception):
+    """The server cannot be used: this is not about one recipient."""
+
+    def __init__(self, outcome: Failed) -> None:
+        super().__init__(outcome.message)
+        self.outcome = outcome
+
+
+class Connection:
+    """A connection that is open, protected and logged in. One thread at a time."""
+
+    def __init__(self, server: MailServer, trust: ssl.SSLContext, account: Account | None) -> None:
+        """Connect to that server and no other; raises RefusalError."""
+        self._place = f"{server.host}:{server.chosen_port}"
+        self.is_usable = True
+        try:
+            self._smtp = _connected(server, trust)
+            with ExitStack() as stack:
+                stack.callback(self._smtp.close)
+                _prepare(self._smtp, server, trust, account)
+                stack.pop_all()
+        except smtplib.SMTPException as error:
+            raise RefusalError(self._refusal(error)) from error
+        except ssl.SSLCertVerificationError as error:
+            text = (
+                f"the certificate of {self._place} is not trusted: {error.verify_message}; name its authority in caFrom"
+            )
+            raise RefusalError(Failed(text)) from error
+        except OSError as error:
+            text = f"{self._place} cannot be reached: {error}"
+            raise RefusalError(Failed(text, passing=True, out_of_reach=True)) from error
+
+    def answers(self) -> bool:
+        """Return whether the server still listens."""
+        try:
+            return self._smtp.noop()[0] < _TRANSIENT
+        except (smtplib.SMTPException, OSError):
+            self.is_usable = False
+            return False
+
+    def send(self, sender: str, recipient: str, mail: bytes) -> Outcome:
+        """Send a mail to one recipient.
+
+        A server has taken a mail when it says so after the final dot (RFC 5321, section 4.2.5). What ends before that
+        dot is sent has failed; what ends after it without an answer is unknown.
+        """
+        try:
+            refused = self._envelope(sender, recipient, len(mail))
+            if refused is not None:
+                return refused
+            self._smtp.send(_DOT.sub(b"..", mail.removesuffix(b"\r\n")))
+        except (smtplib.SMTPException, OSError) as error:
+            return self._lost(Failed(f"{self._place} ended the connection: {_said(error)}", passing=True))
+        try:
+            self._smtp.send(b"\r\n.\r\n")
+            code, answer = self._answer()
+        except (smtplib.SMTPException, OSError) as error:
+            return self._lost(Unknown(f"{self._place} got the mail and did not answer: {_said(error)}"))
+        return Sent(_text(answer)) if code < _TRANSIENT else self._failed("the mail", code, answer)
+
+    def close(self) -> None:
+        """Take leave."""
+        try:
+            self._smtp.quit()
+        except (smtplib.SMTPException, OSError):
+            self._smtp.close()
+
+    def _envelope(self, sender: str, recipient: str, size: int) -> Failed | None:
+        """Say who sends how much to whom; return what is refused about the recipient. Raises RefusalError."""
+        options = [f"SIZE={size}"] if self._smtp.has_extn("size") else []  # RFC 1870
+        code, answer = self._smtp.mail(sender, options)
+        if code >= _TRANSIENT:
+            self.close()
+            raise RefusalError(self._failed(f"sender {sender}", code, answer, out_of_reach=True))
+        code, answer = self._smtp.rcpt(recipient)
+        if code >= _TRANSIENT:
+            self._leave(code)
+            return self._failed(f"recipient {recipient}", code, answer)
+        code, answer = self._smtp.docmd("DATA")
+        if code != _GO_ON:
+            self._leave(code)
+            return self._failed("the mail", code, answer)
+        return None
+
+    def _answer(self) -> tuple[int, bytes]:
+        """Return the answer to a whole mail, for which servers take their time."""
+        connection = self._smtp.sock
+        if connection is None:
+            raise smtplib.SMTPServerDisconnected("the connection is closed")
+        connection.settimeout(_DATA_TIMEOUT)
+        try:
+            return self._smtp.getreply()
+        finally:
+            connection.settimeout(_TIMEOUT)
+
+    def _leave(self, code: int) -> None:
+        """Make ready for the next recipient after a refusal."""
+        if code == _CLOSING:
+            self.is_usable = False
+            self._smtp.close()
+        else:
+            self._smtp.rset()
+
+    def _lost(self, outcome: Outcome) -> Outcome:
+        self.is_usable = False
+        self._smtp.close()
+        return outcome
+
+    def _failed(self, what: str, code: int, answer: bytes, *, out_of_reach: bool = False) -> Failed:
+        passing = code < _PERMANENT
+        said = f"{self._place} refuses {what}: {code} {_text(answer)}"
+        return Failed(said, passing=passing, out_of_reach=out_of_reach and passing)
+
+    def _refusal(self, error: smtplib.SMTPException) -> Failed:
+        """Return why the server lets nobody in."""
+        if isinstance(error, smtplib.SMTPResponseException):
+            answer = error.smtp_error if isinstance(error.smtp_error, bytes) else str(error.smtp_error).encode()
+            what = "the login" if isinstance(error, smtplib.SMTPAuthenticationError) else "to work"
+            return self._failed(what, error.smtp_code, answer, out_of_reach=True)
+        if isinstance(error, smtplib.SMTPServerDisconnected):
+            return Failed(f"{self._place} ended the connection: {error}", passing=True, out_of_reach=True)
+        return Failed(f"{self._place}: {error}")
+
+
+def _connected(server: MailServer, trust: ssl.SSLContext) -> smtplib.SMTP:
+    name = socket.gethostname()
+    if server.encryption is Encryption.TLS:
+        return smtplib.SMTP_SSL(server.host, server.chosen_port, name, timeout=_TIMEOUT, context=trust)
+    return smtplib.SMTP(server.host, server.chosen_port, name, timeout=_TIMEOUT)
+
+
+def _prepare(smtp: smtplib.SMTP, server: MailServer, trust: ssl.SSLContext, account: Account | None) -> None:
+    """Turn to TLS where it is asked for, whatever the server says of itself, and log in."""
+    if server.encryption is Encryption.START_TLS:
+        smtp.starttls(context=trust)
+    smtp.ehlo_or_helo_if_needed()
+    if account is not None:
+        smtp.login(account.username, account.password)
+
+
+def _text(answer: bytes) -> str:
+    return " ".join(answer.decode("utf-8", "replace").split())
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
