@@ -29,6 +29,7 @@ CHANGED: dict[str, Any] = {
     "run.jobTTL": "1h30m",
     "run.limits.total": 0,
     "run.limits.perNamespace": 5,
+    "links.enabled": False,
     "store.bucket": "team-reports",
     "store.prefix": "reports/",
     "store.region": "eu-central-1",

@@ -28,6 +28,7 @@ def test_every_setting_arrives() -> None:
         "RUN_LIMIT_TOTAL": "7",
         "RUN_LIMIT_PER_NAMESPACE": "0",
         "JOB_TTL": "10m",
+        "LINKS": "false",
         "STORE_ENDPOINT": "http://store:8333",
         "STORE_PUBLIC_ENDPOINT": "https://files.example.com",
         "STORE_PREFIX": "team",
@@ -40,6 +41,7 @@ def test_every_setting_arrives() -> None:
     assert config.defaults.resources.to_wire() == {"requests": {}, "limits": {"cpu": "1", "memory": "512Mi"}}
     assert config.run_limits == Limits(7, None)
     assert config.job_ttl_time == timedelta(minutes=10)
+    assert config.links is False
     store = config.store
     assert (store.endpoint, store.public_endpoint) == ("http://store:8333", "https://files.example.com")
     assert (store.prefix, store.region, store.path_style) == ("team", "eu-central-1", True)

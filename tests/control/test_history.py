@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from report_operator.api.metadata import RUN_ID_LABEL
 from report_operator.cluster.errors import ConflictError
 from report_operator.control.actions import Actor
+from report_operator.control.links import LinkMaker
 from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler
 from report_operator.plan import names
@@ -33,7 +34,9 @@ class Process:
         cluster = as_cluster(world)
         self._world = world
         self.admission = admission(world, Limits(1))
-        actor = Actor(cluster, as_store(world), DEFAULTS, timedelta(hours=1), self.admission)
+        store = as_store(world)
+        links = LinkMaker(store, allowed=True)
+        actor = Actor(cluster, store, DEFAULTS, timedelta(hours=1), self.admission, links)
         self._reconciler = Reconciler(cluster, actor, Manifests(), "operator-0", now=lambda: world.now)
         self._look: Coroutine[Any, Any, Any] | None = None
 

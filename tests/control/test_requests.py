@@ -7,6 +7,7 @@ import pytest
 
 from report_operator.cluster.client import Cluster
 from report_operator.control.actions import Actor
+from report_operator.control.links import LinkMaker
 from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler
 from report_operator.plan.job import RunDefaults
@@ -35,7 +36,8 @@ class Play:
         self.calls: list[str] = []
         cluster = cast("Cluster", Recording(self.world, self.calls))
         defaults = RunDefaults(image="example/report-operator:1")
-        actor = Actor(cluster, as_store(self.world), defaults, timedelta(hours=1), admission(self.world, Limits()))
+        store, queue = as_store(self.world), admission(self.world, Limits())
+        actor = Actor(cluster, store, defaults, timedelta(hours=1), queue, LinkMaker(store, allowed=True))
         self.reconciler = Reconciler(cluster, actor, Manifests(), "operator-0", now=lambda: self.world.now)
 
     def look(self) -> list[str]:

@@ -10,6 +10,7 @@ from report_operator.api.run import Failure, Outcome, Result, StoredFile
 from report_operator.plan import child
 from report_operator.plan import facts as plan_facts
 from report_operator.plan.facts import Facts
+from report_operator.plan.links import SignedLinks
 from report_operator.plan.objects import Event, Job, Pod
 from report_operator.plan.subject import Subject
 
@@ -158,9 +159,11 @@ def stored_file(name: str, size: int = 100) -> plan_facts.StoredFile:
     return plan_facts.StoredFile(
         size=size,
         uri=f"s3://reports/{name}",
-        download_url=f"https://store.example/{name}?download",
-        view_url=f"https://store.example/{name}?view",
-        urls_expire_at=NOW + timedelta(hours=24),
+        links=SignedLinks(
+            download_url=f"https://store.example/{name}?download",
+            view_url=f"https://store.example/{name}?view",
+            expire_at=NOW + timedelta(hours=24),
+        ),
     )
 
 

@@ -7,18 +7,17 @@ from pydantic import ConfigDict, Field
 from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.deliveries import Delivery
 from report_operator.api.destinations import RECIPIENTS, Destination
+from report_operator.api.download import Download
 from report_operator.api.fields import (
     INT32,
     INT64,
     LIST_ATOMIC,
     PRESERVE,
-    Duration,
     FreeJson,
     Line,
     Model,
     Rule,
     Time,
-    between,
     exactly_one,
     list_map,
     rules,
@@ -72,13 +71,6 @@ class Template(Model):
     """A Jinja2 template in a ConfigMap of the Report's namespace. It runs sandboxed, without network and Secrets."""
     params: Annotated[dict[str, FreeJson], Field(max_length=64)] = {}
     """Free JSON, `params` in the template and in texts."""
-
-
-class Download(Model):
-    """The signed links in the status."""
-
-    url_ttl: Annotated[Duration, between("1m", "168h")] = Field(default="24h", alias="urlTTL")
-    """How long the links in `status.artifacts` work: 1m to 168h, the longest that S3 signs."""
 
 
 class ReportSpec(Model):
@@ -166,7 +158,7 @@ class Artifact(Model):
     uri: Annotated[str, Field(max_length=1024)]
     """Where it is, for programs with their own credentials: s3://bucket/key."""
     download_url: Annotated[str, Field(max_length=4096)] | None = None
-    """Signed link that saves the file under its name."""
+    """Signed link that saves the file under its name; not set where `download.links` is Disabled."""
     view_url: Annotated[str, Field(max_length=4096)] | None = None
     """Signed link that shows the file in the browser."""
     url_expires_at: Time | None = None
@@ -238,6 +230,8 @@ class ReportStatus(Model):
     """The JSON document of an inline output, if it has at most 16 KiB."""
     artifacts: Annotated[list[Artifact], Field(max_length=17), list_map("name")] = []
     """The files; there only when all of them are in the store. With destinations, deliveries.json too: the ledger."""
+    links_renew_at: Time | None = None
+    """When the links of the artifacts are replaced by new ones, long before they stop working."""
     deliveries: Annotated[list[Delivery], Field(max_length=8), list_map("name")] = []
     """What became of the deliveries, by destination."""
     conditions: Annotated[list[Condition], Field(max_length=16), list_map("type")] = []

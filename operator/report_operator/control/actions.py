@@ -1,13 +1,14 @@
 """Carries out the actions of a decision."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
+from report_operator.api.download import LinkPolicy
 from report_operator.api.fields import parse_duration
-from report_operator.api.outputs import OutputFormat, download_name
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Links, Outcome, Result
 from report_operator.cluster.client import Cluster
@@ -20,6 +21,7 @@ from report_operator.cluster.errors import (
     RefusedError,
 )
 from report_operator.control.admission import Admission
+from report_operator.control.links import LinkMaker
 from report_operator.plan import artifacts, job, names, secret
 from report_operator.plan.facts import (
     Action,
@@ -33,9 +35,10 @@ from report_operator.plan.facts import (
     Stored,
     StoredFile,
 )
+from report_operator.plan.links import SignedLinks
 from report_operator.plan.objects import Job
 from report_operator.plan.subject import Subject
-from report_operator.store.s3 import Link, S3Store
+from report_operator.store.s3 import S3Store
 
 _RESULT_LIMIT = 1024 * 1024
 """Bytes of a result that are read: a run is not trusted with the operator's memory."""
@@ -54,6 +57,7 @@ class Actor:
     defaults: job.RunDefaults
     job_ttl: timedelta
     admission: Admission
+    link_maker: LinkMaker
 
     async def perform(self, action: Action, facts: Facts) -> Facts:
         """Carry out an action that may be repeated, and return the facts with its answer.
@@ -79,7 +83,7 @@ class Actor:
 
     async def _start_in_turn(self, facts: Facts) -> Facts:
         """Start the run if it is its turn; when it starts a run for Kueue is Kueue's to say."""
-        if _spec(facts.subject).run.kueue_queue_name is None:
+        if self._spec(facts.subject).run.kueue_queue_name is None:
             turn = await self.admission.take(facts.subject, facts.now)
             if turn is not None:
                 return replace(facts, turn=turn)
@@ -89,7 +93,7 @@ class Actor:
         return started
 
     async def _start_run(self, facts: Facts) -> Facts:
-        subject, spec = facts.subject, _spec(facts.subject)
+        subject, spec = facts.subject, self._spec(facts.subject)
         await self.store.ensure_bucket()
         links = await self._sign_links(subject, spec, facts.now)
         try:
@@ -130,29 +134,33 @@ class Actor:
         ttl = secret.links_ttl(spec)
         keys = {name: subject.prefix + name for name in secret.planned_files(spec)}
         signed = await self.store.sign_uploads(keys.values(), ttl)
-        links = Links(
+        uploads = Links(
             expires_at=min(link.expires_at for link in signed.values()),
             uploads={name: signed[key].url for name, key in keys.items()},
         )
         if not spec.destinations:
-            return links
-        outputs = {name: type_ for name, type_ in artifacts.listed(spec).items() if name != LEDGER_FILE}
-        shown = {name: await self._sign_download(subject, spec, name, type_) for name, type_ in outputs.items()}
+            return uploads
+        files = [name for name in artifacts.listed(spec) if name != LEDGER_FILE]
+        shown = await self._sign_files(subject, spec, files)
         update = {
             "deliver_until": secret.deliver_until(spec, now),
-            "downloads": {name: link.url for name, link in shown.items()},
-            "downloads_expire_at": min(link.expires_at for link in shown.values()),
+            "downloads": {name: links.download_url for name, links in shown.items()},
+            "downloads_expire_at": min((links.expire_at for links in shown.values()), default=None),
             "entries": await self.store.sign_ledger(subject.prefix, secret.planned_entries(spec), ttl),
         }
-        return links.model_copy(update=update)
+        return uploads.model_copy(update=update)
 
-    async def _sign_download(self, subject: Subject, spec: ReportSpec, name: str, format_: OutputFormat) -> Link:
-        shown, ttl = download_name(subject.metadata.name, name), parse_duration(spec.download.url_ttl)
-        return await self.store.sign_download(subject.prefix + name, "attachment", shown, format_.media_type, ttl)
+    async def _sign_files(self, subject: Subject, spec: ReportSpec, files: Iterable[str]) -> dict[str, SignedLinks]:
+        """Return the links to files for readers, by name; none where they are disabled."""
+        if spec.download.links is LinkPolicy.DISABLED:
+            return {}
+        listed, ttl = artifacts.listed(spec), parse_duration(spec.download.url_ttl)
+        types = {name: listed[name].media_type for name in files}
+        return await self.link_maker.sign(subject.prefix, subject.metadata.name, types, ttl)
 
     async def _read_result(self, subject: Subject, outcome: Outcome | None) -> Stored:
         result, problem = await self._result(subject, outcome or Outcome())
-        return Stored(result, problem, await self._stored_files(subject, _spec(subject)))
+        return Stored(result, problem, await self._stored_files(subject, self._spec(subject)))
 
     async def _result(self, subject: Subject, outcome: Outcome) -> tuple[Result | None, str]:
         if outcome.result is not None:
@@ -169,26 +177,13 @@ class Actor:
 
     async def _stored_files(self, subject: Subject, spec: ReportSpec) -> dict[str, StoredFile]:
         sizes = await self.store.sizes(subject.prefix)
-        ttl = parse_duration(spec.download.url_ttl)
-        files = {}
-        for name, format_ in artifacts.listed(spec).items():
-            key = subject.prefix + name
-            if key not in sizes:
-                continue
-            shown = download_name(subject.metadata.name, name)
-            download = await self._sign_download(subject, spec, name, format_)
-            view = await self.store.sign_download(key, "inline", shown, format_.media_type, ttl)
-            files[name] = StoredFile(
-                size=sizes[key],
-                uri=self.store.uri(key),
-                download_url=download.url,
-                view_url=view.url,
-                urls_expire_at=min(download.expires_at, view.expires_at),
-            )
-        return files
+        there = [name for name in artifacts.listed(spec) if subject.prefix + name in sizes]
+        links = await self._sign_files(subject, spec, there)
+        keys = {name: subject.prefix + name for name in there}
+        return {name: StoredFile(sizes[key], self.store.uri(key), links.get(name)) for name, key in keys.items()}
 
-
-def _spec(subject: Subject) -> ReportSpec:
-    if subject.spec is None:
-        raise ValueError("a run without a spec was asked for")
-    return subject.spec
+    def _spec(self, subject: Subject) -> ReportSpec:
+        """Return the spec as far as the platform team allows it."""
+        if subject.spec is None:
+            raise ValueError("a run without a spec was asked for")
+        return self.link_maker.under_policy(subject.spec)

@@ -60,6 +60,8 @@ class Config(BaseModel):
     """Runs that may be under way in a namespace at the same time; 0 is no limit."""
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """Reports that are worked on at the same time."""
+    links: bool = True
+    """Whether signed links are made; without them files are read with credentials of the store."""
     store_bucket: Annotated[str, Field(min_length=3)]
     """Bucket of the artifacts."""
     store_prefix: str = ""

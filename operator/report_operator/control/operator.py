@@ -19,10 +19,12 @@ from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.config import Config, ConfigError
 from report_operator.control.controller import Controller, Key
+from report_operator.control.links import LinkMaker
 from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler, utc_now
 from report_operator.control.reports import Reports
 from report_operator.control.schedules import ScheduleReconciler
+from report_operator.control.upkeep import Upkeep
 from report_operator.store.s3 import S3Store
 
 logger = logging.getLogger(__name__)
@@ -40,16 +42,20 @@ class Operator:
         children, pending = Children(), Manifests()
         clockwork = Clockwork(self._ring, utc_now)
         self.admission = Admission(config.run_limits, self._call)
-        actor = Actor(cluster, store, config.defaults, config.job_ttl_time, self.admission)
+        link_maker = LinkMaker(store, config.links)
+        actor = Actor(cluster, store, config.defaults, config.job_ttl_time, self.admission, link_maker)
         of_reports = Reconciler(cluster, actor, pending, instance)
         of_schedules = ScheduleReconciler(cluster, self.known_schedules, children, clockwork, instance, utc_now)
         self.reports = Controller("report", of_reports.reconcile)
         self.schedules = Controller("scheduled_report", of_schedules.reconcile)
-        self._controllers = (self.reports, self.schedules)
-        self._followed = Reports(cluster, children, pending, self.reports.queue, self.schedules.queue)
+        self.upkeep = Upkeep(cluster, link_maker, utc_now)
+        self._controllers = (self.reports, self.schedules, self.upkeep.controller)
+        queues = {"queue": self.reports.queue, "schedules": self.schedules.queue}
+        self._followed = Reports(cluster, children, self.upkeep, pending, **queues)
         self._endless = [
             asyncio.create_task(self._followed.follow(), name="reports"),
             asyncio.create_task(clockwork.run(), name="clockwork"),
+            asyncio.create_task(self.upkeep.clockwork.run(), name="upkeep"),
             asyncio.create_task(self.admission.follow(cluster.all_jobs), name="admission"),
         ]
         self._starting = asyncio.create_task(self._start(config.workers), name="start")
@@ -65,6 +71,7 @@ class Operator:
         # Before all Reports are known, a slot would seem to have none.
         await self._followed.listed.wait()
         self.schedules.start(workers)
+        self.upkeep.start()
 
     async def stop(self) -> None:
         """Take no further work and finish what is at hand."""

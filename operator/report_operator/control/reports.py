@@ -16,6 +16,7 @@ from report_operator.control.children import Children
 from report_operator.control.controller import Key
 from report_operator.control.manifests import Manifests
 from report_operator.control.queue import WorkQueue
+from report_operator.control.upkeep import Upkeep
 from report_operator.plan import interest
 
 logger = logging.getLogger(__name__)
@@ -26,13 +27,24 @@ RETRY_SECONDS = 5.0
 
 
 class Reports:
-    """Feeds the queues with Reports that need a look, and with ScheduledReports whose Reports have ended or gone."""
+    """Feeds the queues with Reports that need a look, and with ScheduledReports whose Reports have ended or gone.
+
+    The upkeep is told of every Report.
+    """
 
     def __init__(
-        self, cluster: Cluster, children: Children, pending: Manifests, queue: WorkQueue[Key], schedules: WorkQueue[Key]
+        self,
+        cluster: Cluster,
+        children: Children,
+        upkeep: Upkeep,
+        pending: Manifests,
+        *,
+        queue: WorkQueue[Key],
+        schedules: WorkQueue[Key],
     ) -> None:
         self._cluster = cluster
         self._children = children
+        self._upkeep = upkeep
         self._pending = pending
         self._queue = queue
         self._schedules = schedules
@@ -81,11 +93,13 @@ class Reports:
     def _learn(self, event: str, manifest: Json) -> None:
         if event == "DELETED":
             self._look_at(self._children.drop(manifest))
+            self._upkeep.forget(key_of(manifest))
         elif event != "BOOKMARK":
             self._see(manifest, listed=False)
 
     def _see(self, manifest: Json, *, listed: bool) -> None:
         self._look_at(self._children.put(manifest))
+        self._upkeep.note(manifest)
         if interest.in_report(manifest, listed=listed):
             self._pending.put(manifest)
             self._queue.add(key_of(manifest))

@@ -51,9 +51,7 @@ def check(spec: ReportSpec, run_id: str, result: Result, files: Mapping[str, Sto
                 sha256=file.sha256,
                 rows=None if file.rows is None else max(file.rows, 0),
                 uri=there.uri,
-                download_url=there.download_url,
-                view_url=there.view_url,
-                url_expires_at=there.urls_expire_at,
+                **(there.links.to_fields() if there.links else {}),
             )
         )
     return artifacts

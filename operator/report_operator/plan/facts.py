@@ -7,6 +7,7 @@ from typing import Literal
 
 from report_operator.api.report import ReportStatus
 from report_operator.api.run import Outcome, Result
+from report_operator.plan.links import SignedLinks
 from report_operator.plan.objects import Event, Job, Pod
 from report_operator.plan.run_queue import Turn
 from report_operator.plan.subject import Subject
@@ -20,12 +21,8 @@ class StoredFile:
     """Bytes."""
     uri: str
     """`s3://bucket/key`."""
-    download_url: str
-    """Signed link that saves it under its download name."""
-    view_url: str
-    """Signed link that shows it."""
-    urls_expire_at: datetime
-    """When both links stop working."""
+    links: SignedLinks | None = None
+    """The signed links to it; None where none are made."""
 
 
 @dataclass(frozen=True)

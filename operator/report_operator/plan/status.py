@@ -7,7 +7,7 @@ from report_operator.api.conditions import ENDED, ConditionType, Phase, Reason
 from report_operator.api.deliveries import Delivery
 from report_operator.api.report import Artifact, Condition, Period, QueuePlace, ReportSpec, ReportStatus
 from report_operator.api.run import Result
-from report_operator.plan import artifacts, deliveries
+from report_operator.plan import artifacts, deliveries, links
 from report_operator.plan.facts import Facts
 from report_operator.plan.failure import Cause
 from report_operator.plan.objects import Job
@@ -117,6 +117,7 @@ def of_artifacts(
             "metrics": artifacts.metrics(result),
             "inline": artifacts.inline(result),
             "artifacts": files,
+            "links_renew_at": links.renewal_of(facts.subject.metadata.uid, _seconds(facts.now), files),
             "deliveries": sent,
         }
     )

@@ -1,0 +1,38 @@
+"""Makes the signed links to a Report's files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from report_operator.api.download import LinkPolicy
+from report_operator.api.outputs import download_name
+from report_operator.api.report import ReportSpec
+from report_operator.plan.links import SignedLinks
+from report_operator.store.s3 import S3Store
+
+
+@dataclass(frozen=True)
+class LinkMaker:
+    """Signs, where signing is allowed."""
+
+    store: S3Store
+    allowed: bool
+    """Whether the platform team allows links at all."""
+
+    def under_policy(self, spec: ReportSpec) -> ReportSpec:
+        """Return a spec that asks for links only where they are allowed."""
+        if self.allowed:
+            return spec
+        return spec.model_copy(update={"download": spec.download.model_copy(update={"links": LinkPolicy.DISABLED})})
+
+    async def sign(self, folder: str, report: str, types: Mapping[str, str], ttl: timedelta) -> dict[str, SignedLinks]:
+        """Return links to files in a folder of the store, by file name; `types` are their media types.
+
+        Raises StoreError.
+        """
+        return {name: await self._sign(folder + name, download_name(report, name), types[name], ttl) for name in types}
+
+    async def _sign(self, key: str, shown: str, media_type: str, ttl: timedelta) -> SignedLinks:
+        download = await self.store.sign_download(key, "attachment", shown, media_type, ttl)
+        view = await self.store.sign_download(key, "inline", shown, media_type, ttl)
+        return SignedLinks(download.url, view.url, min(download.expires_at, view.expires_at))

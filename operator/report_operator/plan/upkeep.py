@@ -1,0 +1,72 @@
+"""What a Report needs whose run has ended and whose files are kept: facts and the time in, step out.
+
+Only the status is ever changed: neither a run nor a new generation comes of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import Any, Self
+
+from report_operator.api.conditions import Phase
+from report_operator.api.download import LinkPolicy
+
+AT_ONCE = datetime.min.replace(tzinfo=UTC)
+_WITH_FILES = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+
+
+class Step(Enum):
+    """What to do now."""
+
+    WAIT = auto()
+    """Nothing."""
+    SIGN = auto()
+    """Put new links into the status."""
+    UNLINK = auto()
+    """Take the links out of the status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is of interest in a Report with files."""
+
+    has_links: bool
+    wants_links: bool
+    renew_at: datetime | None
+    """When its links are to be renewed; None when that is not known."""
+
+    @classmethod
+    def from_manifest(cls, manifest: Mapping[str, Any], *, links_allowed: bool) -> Self | None:
+        """Read a Report as it came from the API server; None when it has no files or a run is ahead of it.
+
+        It is read without the models: every Report of the cluster comes by here at every listing.
+        """
+        metadata, status = manifest["metadata"], manifest.get("status") or {}
+        files = status.get("artifacts") or ()
+        is_settled = status.get("observedGeneration") == metadata["generation"] and status.get("phase") in _WITH_FILES
+        if not files or not is_settled or "deletionTimestamp" in metadata:
+            return None
+        download = manifest["spec"].get("download") or {}
+        return cls(
+            has_links=any("downloadURL" in file for file in files),
+            wants_links=links_allowed and download.get("links") != LinkPolicy.DISABLED,
+            renew_at=_time(status.get("linksRenewAt")),
+        )
+
+    @property
+    def due_at(self) -> datetime | None:
+        """Return when something is to be done; None for never."""
+        if self.has_links != self.wants_links:
+            return AT_ONCE
+        return (self.renew_at or AT_ONCE) if self.has_links else None
+
+    def step(self, now: datetime) -> Step:
+        """Return what to do now."""
+        if self.due_at is None or self.due_at > now:
+            return Step.WAIT
+        return Step.SIGN if self.wants_links else Step.UNLINK
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

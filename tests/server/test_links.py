@@ -1,0 +1,139 @@
+"""Links in the status of finished Reports, on a real API server and a real store.
+
+That time passes is played by writing an earlier time into the status: the shortest link lives a minute.
+"""
+
+import base64
+import itertools
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from report_operator.api.run import Links
+from tests.server.process import Operator, operator
+from tests.server.team import PATIENCE, Team
+from tests.support.cluster import eventually
+from tests.support.seaweedfs import SeaweedFS
+
+Json = dict[str, Any]
+PAST = "2026-01-01T00:00:00Z"
+LINKS = {"downloadURL", "viewURL", "urlExpiresAt"}
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def team(api: httpx.Client) -> Team:
+    return Team.make(api, f"links-{next(_numbers)}")
+
+
+def finished(team: Team, name: str = "weekly", **spec: Any) -> Json:
+    """Make a Report and play its run; return its status."""
+    team.create(name, **spec)
+    team.finish(name)
+    return team.wait(name, "Succeeded")
+
+
+def make_due(team: Team, name: str = "weekly") -> None:
+    """Let the time come at which links are renewed, in a later second than they were made: others would be the same."""
+    made = datetime.fromisoformat(team.status(name)["artifacts"][0]["urlExpiresAt"]) - timedelta(hours=24)
+    eventually(lambda: True if datetime.now(UTC) > made + timedelta(seconds=1) else None, PATIENCE, "a second")
+    team.patch("reports", f"{name}/status", {"status": {"linksRenewAt": PAST}})
+
+
+def renewed(team: Team, name: str = "weekly") -> Json:
+    """Return the status once its links are renewed later."""
+
+    def look() -> Json | None:
+        status = team.status(name)
+        return status if status.get("linksRenewAt", PAST) > PAST else None
+
+    return eventually(look, PATIENCE, f"new links for {name}")
+
+
+def linked(team: Team, name: str = "weekly") -> bool:
+    """Return whether the artifacts have links, all of them or none."""
+    [found] = {bool(artifact.keys() >= LINKS) for artifact in team.status(name)["artifacts"]}
+    return found
+
+
+@pytest.mark.requirement("A9", "N9")
+class TestRenewal:
+    def test_links_are_renewed_without_a_run(self, team: Team, running: Operator) -> None:
+        before = finished(team)
+        seen = team.get("reports", "weekly")["metadata"]
+        make_due(team)
+        after = renewed(team)
+        assert team.get("reports", "weekly")["metadata"]["generation"] == seen["generation"]
+        assert len(team.list("jobs")) == 1
+        changed = {key for key in after if after[key] != before.get(key)}
+        assert changed <= {"artifacts", "linksRenewAt"}
+        got = httpx.get(after["artifacts"][0]["downloadURL"])
+        assert (got.content, got.headers["Content-Disposition"]) == (b"content", 'attachment; filename="weekly.pdf"')
+        shown = httpx.get(after["artifacts"][1]["viewURL"])
+        assert shown.headers["Content-Disposition"] == 'inline; filename="weekly-sales.csv"'
+        assert shown.headers["Content-Type"] == "text/csv; charset=utf-8"
+
+    def test_a_renewal_costs_one_read_and_one_write(self, team: Team, running: Operator) -> None:
+        finished(team)
+        before = running.requests()
+        make_due(team)
+        renewed(team)
+        spent = {key: count - before.get(key, 0) for key, count in running.requests().items()}
+        ours = {key: count for key, count in spent.items() if count and "reports" in key}
+        assert ours == {"GET reports": 1, "PUT reports/status": 1}
+
+    def test_what_was_due_while_no_operator_ran_is_renewed_at_the_start(
+        self, team: Team, access: Path, store: SeaweedFS, tmp_path: Path
+    ) -> None:
+        with operator(access, store, tmp_path / "log") as first:
+            first.wait_ready()
+            finished(team)
+        make_due(team)
+        with operator(access, store, tmp_path / "log") as second:
+            second.wait_ready()
+            renewed(team)
+
+
+@pytest.mark.requirement("N9")
+class TestOffSwitch:
+    def test_a_report_without_links_lists_uris_only(self, team: Team, running: Operator) -> None:
+        status = finished(team, download={"links": "Disabled"})
+        assert status["artifacts"][0]["uri"].startswith("s3://reports/")
+        assert not linked(team)
+        assert "linksRenewAt" not in status
+
+    def test_nor_does_it_send_any(self, team: Team, running: Operator) -> None:
+        hook = {"name": "hook", "webhook": {"url": "https://example.com/"}}
+        assert links_of(team, "with", destinations=[hook]).downloads.keys() == {"report.pdf", "sales.csv"}
+        sent = links_of(team, "without", destinations=[hook], download={"links": "Disabled"})
+        assert (sent.downloads, sent.downloads_expire_at) == ({}, None)
+
+    def test_the_platform_team_switches_off_all(
+        self, team: Team, access: Path, store: SeaweedFS, tmp_path: Path
+    ) -> None:
+        with operator(access, store, tmp_path / "log") as allowed:
+            allowed.wait_ready()
+            finished(team, "before")
+        assert linked(team, "before")
+        with operator(access, store, tmp_path / "log", REPORT_OPERATOR_LINKS="false") as forbidden:
+            forbidden.wait_ready()
+            finished(team, "after")
+            assert not linked(team, "after")
+            eventually(lambda: True if not linked(team, "before") else None, PATIENCE, "links are taken away")
+            hook = {"name": "hook", "webhook": {"url": "https://example.com/"}}
+            assert links_of(team, "sending", destinations=[hook]).downloads == {}
+        with operator(access, store, tmp_path / "log") as allowed:
+            allowed.wait_ready()
+            for name in ("before", "after"):
+                eventually(lambda name=name: True if linked(team, name) else None, PATIENCE, "links are back")  # type: ignore[misc]
+
+
+def links_of(team: Team, name: str, **spec: Any) -> Links:
+    """Make a Report; return the links that its run gets."""
+    team.create(name, **spec)
+    job = team.job_of(name)
+    secret = team.get("secrets", job["metadata"]["name"])["data"]
+    return Links.unpacked(base64.b64decode(secret["links.json.gz"]))
