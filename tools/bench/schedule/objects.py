@@ -53,9 +53,9 @@ def cron_job(name: str, line: str, job: Mapping[str, Any]) -> Json:
 
 
 def cron_line(slot: datetime) -> str:
-    """Return the cron line whose only time in a year is this minute (UTC)."""
+    """Return the line that fires every day at this minute (UTC)."""
     utc = slot.astimezone(UTC)
-    return f"{utc.minute} {utc.hour} {utc.day} {utc.month} *"
+    return f"{utc.minute} {utc.hour} * * *"
 
 
 @dataclass(frozen=True)
