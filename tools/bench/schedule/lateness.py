@@ -25,12 +25,12 @@ _A_MOMENT = timedelta(seconds=1)
 _LEAST_SHARE = 0.01
 """Requests for each run below which a kind of request is not worth a row."""
 _INTRO = """\
-ScheduledReports and CronJobs, daily and at the same minute, on the same real API server without nodes, one kind after the
-other: etcd (without fsync), kube-apiserver, kube-controller-manager with its default flags (20 requests a second for
-each of its controllers, 5 CronJobs at a time), and the operator as a process with the chart's rights and its default
-settings, but with no limit on runs. A Report's Job is made suspended (`run.kueueQueueName`), and the CronJobs have that
-same Job as their template. Beside its Job each Report gets a Secret with signed links, and a status. Times are those at
-which a watch of the benchmark had the object, so that they hold what the watch takes; the API server's own
+ScheduledReports and CronJobs, daily and at the same minute, on the same real API server without nodes, one kind after
+the other: etcd (without fsync), kube-apiserver, kube-controller-manager with its default flags (20 requests a second
+for each of its controllers, 5 CronJobs at a time), and the operator as a process with the chart's rights and its
+default settings, but with no limit on runs. A Report's Job is made suspended (`run.kueueQueueName`), and the CronJobs
+have that same Job as their template. Beside its Job each Report gets a Secret with signed links, and a status. Times
+are those at which a watch of the benchmark had the object, so that they hold what the watch takes; the API server's own
 creationTimestamp, rounded down to whole seconds, stands beside them as a check."""
 
 
