@@ -47,9 +47,9 @@ class Trigger(StrEnum):
 
     MANUAL = "manual"
     """An annotation."""
-    SCHEDULED = "scheduled"
-    """A slot."""
     NOTICE = "notice"
     """Failures that owners are to be told of, or their end."""
+    SCHEDULED = "scheduled"
+    """A slot."""
     BACKFILL = "backfill"
     """A slot of the past that `spec.backfill` asks for."""

@@ -186,8 +186,8 @@ class QueuePlace(Model):
     """Where a run stands that waits because as many run as may."""
 
     position: Annotated[int, Field(ge=1), INT32]
-    """How many runs start before it, and it: 1 is the next. Looked at anew about every half minute, further back less
-    often, at least every five minutes."""
+    """1 is the next to start: of the cluster, or of its namespace where that has as many as it may. Looked at anew
+    about every half minute, further back less often, at least every five minutes."""
     since: Time
     """When it began to wait."""
     estimated_wait_seconds: Annotated[int, Field(ge=0), INT64] | None = None
