@@ -86,6 +86,7 @@ def test_only_fetch_sees_secrets_and_data(full: Json) -> None:
         f"{at}/secrets/hook": ("delivery-0", False),
         f"{at}/secrets/authorities": ("delivery-1", False),
         f"{at}/secrets/relay": ("delivery-2", False),
+        f"{at}/secrets/chat": ("delivery-3", False),
         "/work/outputs": ("outputs", False),
         "/tmp": ("tmp-publish", True),
     }

@@ -32,7 +32,7 @@ Address = Annotated[
     ),
 ]
 """Mail address without a name (ASCII; international domains as xn--)."""
-KINDS = ("email", "webhook")
+KINDS = ("email", "slack", "webhook")
 """Members of a Destination, of which one is set."""
 OWN_HEADERS = ("content-length", "content-type", "host", "transfer-encoding", "user-agent")
 """Headers of a webhook message, beside webhook-*, that the run sets."""
@@ -187,6 +187,22 @@ class Email(Model):
         return list(first.values())
 
 
+class Slack(Model):
+    """A message to a channel of Slack, or of a chat that takes Slack's incoming webhooks (Mattermost, Rocket.Chat)."""
+
+    url_from: SecretSource
+    """Takes the URL of the incoming webhook from a Secret; who knows it can write to the channel."""
+    text: Markdown | None = None
+    """Text above metrics and links, in the chat's own markup, with the template language of texts."""
+    ca_from: SecretSource | None = None
+    """PEM certificates to trust instead of the public authorities."""
+
+    @property
+    def secrets(self) -> list[KeySelector]:
+        """Return the Secret keys that it reads."""
+        return [source.secret_key_ref for source in (self.url_from, self.ca_from) if source]
+
+
 class Destination(Model):
     """A named place that the report is sent to; exactly one kind."""
 
@@ -199,13 +215,15 @@ class Destination(Model):
     Resend (with the same id)."""
     email: Email | None = None
     """Mails with links to the files."""
+    slack: Slack | None = None
+    """A message to a channel of a chat."""
     webhook: Webhook | None = None
     """A server that gets a JSON message."""
 
     @property
-    def kind(self) -> Email | Webhook:
+    def kind(self) -> Email | Slack | Webhook:
         """Return the one kind that is set; raises ValueError when the API server's rule was not applied."""
-        chosen = [kind for kind in (self.email, self.webhook) if kind is not None]
+        chosen = [kind for kind in (self.email, self.slack, self.webhook) if kind is not None]
         if len(chosen) != 1:
             raise ValueError(f"destination {self.name!r}: set exactly one of {', '.join(KINDS)}")
         return chosen[0]

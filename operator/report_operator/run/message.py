@@ -4,7 +4,7 @@ The signed links are secrets of a kind and come later: until then there is a pla
 """
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import FunctionLoader
 
-from report_operator.api.destinations import Attachments, Destination, Email
+from report_operator.api.destinations import Attachments, Destination, Email, Slack, Webhook
 from report_operator.api.run import Links, Message, RenderedFile, Request
 from report_operator.api.sections import ValueFormat
 from report_operator.run import markdown, values
@@ -53,18 +53,18 @@ def compose(destination: Destination, letter: Letter, place: str) -> Message | N
     match destination.kind:
         case Email() as email:
             return _mail(email, letter, f"{place}.email")
-        case _:
+        case Slack() as slack:
+            return _chat(slack, letter, f"{place}.slack")
+        case Webhook():
             return None
 
 
-def with_links(message: Message, links: Links) -> Message:
-    """Return a message with the signed links in place of their placeholders."""
-    expiry = written_expiry(links.downloads_expire_at)
-    known = {LINK.format(name=name): link for name, link in links.downloads.items()}
-    text, page = message.text.replace(EXPIRY, expiry), message.html.replace(EXPIRY, expiry)
-    for placeholder, link in known.items():
-        text, page = text.replace(placeholder, link), page.replace(placeholder, html.escape(link))
-    return message.model_copy(update={"text": text, "html": page})
+def with_links(text: str, links: Links, escape: Callable[[str], str] = str) -> str:
+    """Return a text with the signed links in place of their placeholders; `escape` makes them safe for its markup."""
+    filled = text.replace(EXPIRY, written_expiry(links.downloads_expire_at))
+    for name, link in links.downloads.items():
+        filled = filled.replace(LINK.format(name=name), escape(link))
+    return filled
 
 
 def written_expiry(moment: datetime | None) -> str:
@@ -74,15 +74,14 @@ def written_expiry(moment: datetime | None) -> str:
 
 def _mail(email: Email, letter: Letter, place: str) -> Message:
     attached, too_large = _chosen(email.attachments, letter)
-    artifacts = [_artifact(file, letter, attached) for file in letter.files]
-    visible = {**letter.variables, "artifacts": artifacts, "links_expire": EXPIRY}
+    visible = _visible(letter, attached)
     body = email.body or _BODY
-    subject = _line(_fill(email.subject or _SUBJECT, visible, f"{place}.subject", plain=True))
+    subject = _line(_fill(email.subject or _SUBJECT, visible, f"{place}.subject", str))
     pieces = {
         **visible,
         "subject": subject,
-        "body": markdown.to_html(_fill(body, visible, f"{place}.body", plain=False)),
-        "body_text": _fill(body, visible, f"{place}.body", plain=True).strip(),
+        "body": markdown.to_html(_fill(body, visible, f"{place}.body", markdown.escape)),
+        "body_text": _fill(body, visible, f"{place}.body", str).strip(),
         "metrics": list(letter.variables["metrics"].items())[:_METRICS],
         "too_large": too_large,
     }
@@ -94,9 +93,26 @@ def _mail(email: Email, letter: Letter, place: str) -> Message:
     )
 
 
-def _fill(text: str, visible: Mapping[str, Any], place: str, *, plain: bool) -> str:
+def _chat(slack: Slack, letter: Letter, place: str) -> Message:
+    visible = _visible(letter, [])
+    text = _fill(slack.text or _BODY, visible, f"{place}.text", escape_chat).strip()
+    return Message(subject=_line(letter.request.title), text=text)
+
+
+def escape_chat(value: str) -> str:
+    """Return a value as a chat shows it as it is (Slack: "Formatting text for app surfaces")."""
+    return html.escape(value, quote=False)
+
+
+def _visible(letter: Letter, attached: Sequence[str]) -> dict[str, Any]:
+    """Return what the author's texts see."""
+    artifacts = [_artifact(file, letter, attached) for file in letter.files]
+    return {**letter.variables, "artifacts": artifacts, "links_expire": EXPIRY}
+
+
+def _fill(text: str, visible: Mapping[str, Any], place: str, escape: Callable[[str], str]) -> str:
     with user_code("<template>", place, visible):
-        return Sandbox(escape=str if plain else markdown.escape).fill(text, visible)
+        return Sandbox(escape=escape).fill(text, visible)
 
 
 def _line(text: str) -> str:

@@ -1,5 +1,6 @@
 """Mails: one transaction for each recipient, so that each has its own end and its own entry in the ledger."""
 
+import html
 import ssl
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -36,8 +37,7 @@ class EmailChannel:
         self._package = package
         self._trust: ssl.SSLContext = trust(package.workspace, email.server.ca_from)
         self._account = _account(email, package)
-        message = with_links(package.rendered.messages[name], package.links)
-        self._mail = mail(email, package, message).as_bytes()
+        self._mail = mail(email, package, package.rendered.messages[name]).as_bytes()
         self._idle: LifoQueue[Connection] = LifoQueue()
         self._opening = Lock()
         self._broken: Failed | None = None
@@ -119,8 +119,8 @@ def mail(email: Email, package: Package, message: Message) -> EmailMessage:
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: vacation responders stay silent.
     made["Precedence"] = "bulk"  # The older word for it.
     made["X-Report-Operator-Run-ID"] = request.run_id
-    made.set_content(message.text)
-    made.add_alternative(message.html, subtype="html")
+    made.set_content(with_links(message.text, package.links))
+    made.add_alternative(with_links(message.html, package.links, html.escape), subtype="html")
     for name in message.attachments:
         media_type = OutputFormat(name.rpartition(".")[2]).media_type.partition(";")[0]
         kind, _, subtype = media_type.partition("/")
