@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import FunctionLoader
 
 from report_operator.api.destinations import Attachments, Destination, Email, Slack, Webhook
+from report_operator.api.download import LinkPolicy
 from report_operator.api.run import Links, Message, RenderedFile, Request
 from report_operator.api.sections import ValueFormat
 from report_operator.run import markdown, values
@@ -43,6 +44,11 @@ class Letter:
     files: Sequence[RenderedFile]
     sizes: Mapping[str, int]
     """Bytes of each file, by name."""
+
+    @property
+    def has_links(self) -> bool:
+        """Return whether recipients get links to the files."""
+        return self.request.spec.download.links is LinkPolicy.ENABLED
 
 
 def compose(destination: Destination, letter: Letter, place: str) -> Message | None:
@@ -84,6 +90,7 @@ def _mail(email: Email, letter: Letter, place: str) -> Message:
         "body_text": _fill(body, visible, f"{place}.body", str).strip(),
         "metrics": list(letter.variables["metrics"].items())[:_METRICS],
         "too_large": too_large,
+        "has_links": letter.has_links,
     }
     return Message(
         subject=subject,
@@ -143,7 +150,7 @@ def _artifact(file: RenderedFile, letter: Letter, attached: Sequence[str]) -> di
         "format": file.format.value,
         "rows": file.rows,
         "size": values.written(letter.sizes[file.name], ValueFormat.BYTES),
-        "url": LINK.format(name=file.name),
+        "url": LINK.format(name=file.name) if letter.has_links else None,
         "attached": file.name in attached,
     }
 

@@ -119,6 +119,17 @@ def test_attachments_as_far_as_they_fit(ship: Ship, mails: MailServer) -> None:
     assert "by_day.csv (23 B, attached)" in text
 
 
+def test_links_that_are_switched_off(ship: Ship, mails: MailServer) -> None:
+    shipment = ship(mail(mails.port, attachments={"maxBytes": 23}), download={"links": "Disabled"})
+    without = shipment.links().model_copy(update={"downloads": {}, "downloads_expire_at": None})
+    publish(shipment.request, composed(shipment), without, shipment.workspace)
+    content = mails.mails[0].message.as_string()
+    assert "report.pdf is too large to be attached." in content
+    assert "by_day.csv (23 B, attached)" in content
+    for word in ("http", ".invalid", "Download", "work until"):
+        assert word not in content
+
+
 def test_formats_to_attach(ship: Ship, mails: MailServer) -> None:
     post(ship(mail(mails.port, attachments={"formats": ["pdf"]})))
     message = mails.mails[0].message
