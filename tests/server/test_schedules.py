@@ -128,7 +128,7 @@ class TestTicks:
 
     @pytest.mark.requirement("N8")
     def test_a_failed_slot_is_told_to_its_owners(self, team: Team) -> None:
-        hook = {"name": "owners", "webhook": {"url": "https://chat.example/hook"}}
+        hook: Json = {"name": "owners", "webhook": {"url": "https://chat.example/hook"}}
         create(team, onFailure={"notify": [hook]}, **MINUTELY)
         accepted(team)
         name = children(team, 1, A_TICK)[0]["metadata"]["name"]
