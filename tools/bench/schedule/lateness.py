@@ -30,8 +30,8 @@ the other: etcd (without fsync), kube-apiserver, kube-controller-manager with it
 for each of its controllers, 5 CronJobs at a time), and the operator as a process with the chart's rights and its
 default settings, but with no limit on runs. A Report's Job is made suspended (`run.kueueQueueName`), and the CronJobs
 have that same Job as their template. Beside its Job each Report gets a Secret with signed links, and a status. Times
-are those at which a watch of the benchmark had the object, so that they hold what the watch takes; the API server's own
-creationTimestamp, rounded down to whole seconds, stands beside them as a check."""
+are those at which a watch of the benchmark had the object, so that they hold what the watch takes; the API server's
+own creationTimestamp, rounded down to whole seconds, stands beside them as a check."""
 
 
 @dataclass(frozen=True)

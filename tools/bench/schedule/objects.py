@@ -11,6 +11,7 @@ from report_operator.api.metadata import API_VERSION, Trigger
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.report import Artifact, Condition, Period, ReportStatus
 from report_operator.plan import names
+from report_operator.plan.links import renewal_time
 from report_operator.plan.schedule.child import Run
 from report_operator.plan.schedule.subject import Subject
 from tests.support.apiserver import ROOT
@@ -60,7 +61,10 @@ def cron_line(slot: datetime) -> str:
 
 @dataclass(frozen=True)
 class FinishedReports:
-    """Makes Reports as runs of a schedule leave them: with links, sizes, digests and conditions."""
+    """Makes Reports as runs of a schedule leave them: with links, sizes, digests and conditions.
+
+    Their links were signed at different times, so that some are due for renewal at any time, as in a real cluster.
+    """
 
     links: Mapping[tuple[str, str], str]
     """A signed link for each file and disposition. All Reports have the same: their length is what counts."""
@@ -94,43 +98,49 @@ class FinishedReports:
         run = Run(subject, Trigger.SCHEDULED, "", slot)
         return run.manifest(subject.spec, Period(start=slot - timedelta(days=1), end=slot), ZoneInfo("UTC"))
 
-    def status(self, report: Json) -> Json:
-        """Return the status of such a Report when it has succeeded."""
-        metadata = report["metadata"]
-        run_id = names.run_id(metadata["uid"], metadata["generation"])
+    def status(self, report: Json, age: float) -> Json:
+        """Return the status of such a Report when it has succeeded.
+
+        `age` is the part, from 0 to 1, of the time from the signing of its links to their renewal that has passed.
+        """
+        uid, generation = report["metadata"]["uid"], report["metadata"]["generation"]
+        life = timedelta(seconds=_LINK_SECONDS)
+        ended_at = self.now - age * (renewal_time(uid, self.now, self.now + life) - self.now)
+        run_id = names.run_id(uid, generation)
         ready = Condition(
             type=ConditionType.READY,
             status="True",
             reason=Reason.SUCCEEDED,
             message="2 files in the store.",
-            last_transition_time=self.now,
-            observed_generation=metadata["generation"],
+            last_transition_time=ended_at,
+            observed_generation=generation,
         )
         status = ReportStatus(
-            observed_generation=metadata["generation"],
+            observed_generation=generation,
             phase=Phase.SUCCEEDED,
             reason=Reason.SUCCEEDED,
             message=ready.message,
             run_id=run_id,
-            job_name=names.job_name(metadata["name"], metadata["uid"], metadata["generation"]),
+            job_name=names.job_name(report["metadata"]["name"], uid, generation),
             attempt=1,
             period=Period.model_validate(report["spec"]["period"]),
-            start_time=self.now - timedelta(seconds=12),
-            completion_time=self.now,
-            artifacts=[
-                Artifact(
-                    name=name,
-                    format=kind,
-                    media_type=kind.media_type,
-                    size=size,
-                    sha256="0123456789abcdef" * 4,
-                    uri=f"s3://{BUCKET}/bench/{metadata['name']}/{run_id}/{name}",
-                    download_url=self.links[name, "attachment"],
-                    view_url=self.links[name, "inline"],
-                    url_expires_at=self.now + timedelta(seconds=_LINK_SECONDS),
-                )
-                for name, kind, size in _FILES
-            ],
+            start_time=ended_at - timedelta(seconds=12),
+            completion_time=ended_at,
+            artifacts=[self._artifact(run_id, *file, expire_at=ended_at + life) for file in _FILES],
+            links_renew_at=renewal_time(uid, ended_at, ended_at + life),
             conditions=[ready],
         )
         return status.to_wire()
+
+    def _artifact(self, run_id: str, name: str, kind: OutputFormat, size: int, *, expire_at: datetime) -> Artifact:
+        return Artifact(
+            name=name,
+            format=kind,
+            media_type=kind.media_type,
+            size=size,
+            sha256="0123456789abcdef" * 4,
+            uri=f"s3://{BUCKET}/bench/schedule-00000-20260101-0600-0123456789/{run_id}/{name}",
+            download_url=self.links[name, "attachment"],
+            view_url=self.links[name, "inline"],
+            url_expires_at=expire_at,
+        )

@@ -19,9 +19,10 @@ _LIMIT_SECONDS = 900.0
 _SETTLE_SECONDS = 60.0
 _MINUTE = 60
 _INTRO = """\
-On an API server as in (d), with the operator as a process with its default settings. Each ScheduledReport has its share
-of the Reports, which have succeeded and list two files with links. A start is that of a killed operator; meanwhile one
-more ScheduledReport has come due, and the time is until the watch of the benchmark has its Report."""
+On an API server as in (d), with the operator as a process with its default settings. Each ScheduledReport has its
+share of the Reports, which have succeeded and list two files with links, some of them due for renewal at any time. A
+start is that of a killed operator; meanwhile one more ScheduledReport has come due, and the time is until the watch of
+the benchmark has its Report."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ async def _fill(bench: Bench, schedules: int, reports: int) -> None:
     async def finish(number: int) -> None:
         days_ago, owner = divmod(number, schedules)
         report = await bench.client.send("POST", REPORTS, finished.report(owners[owner], days_ago + 1))
-        report["status"] = finished.status(report)
+        report["status"] = finished.status(report, age=number / reports)
         await bench.client.send("PUT", f"{REPORTS}/{report['metadata']['name']}/status", report)
 
     await each("finished Reports made", range(reports), finish)
