@@ -1,5 +1,6 @@
 """What a Report says about its run's Job: time, attempts, resources, and where the pod may run."""
 
+from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
@@ -13,7 +14,16 @@ _Quantity = Annotated[
     Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"),
     SchemaExtra({"type": None, "x-kubernetes-int-or-string": True}),
 ]
+_UNITS = {"m": Decimal("0.001"), "": Decimal(1)}
+_UNITS |= {unit: Decimal(1000) ** n for n, unit in enumerate(("k", "M", "G", "T"), start=1)}
+_UNITS |= {unit: Decimal(1024) ** n for n, unit in enumerate(("Ki", "Mi", "Gi", "Ti"), start=1)}
 _QUEUE = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+
+def parse_quantity(text: str) -> Decimal:
+    """Return the number that a quantity such as 500m or 2Gi stands for; the text has passed the pattern."""
+    digits = text.rstrip("mkKMGTi")
+    return Decimal(digits) * _UNITS[text.removeprefix(digits)]
 
 
 class Resources(Model):

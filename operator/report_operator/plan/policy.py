@@ -1,0 +1,143 @@
+"""Whether the platform team's policy allows what a spec asks for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from report_operator.api.destinations import KINDS, Destination
+from report_operator.api.download import LinkPolicy
+from report_operator.api.fields import parse_duration
+from report_operator.api.job import Resources, Run, parse_quantity
+from report_operator.api.networks import ANY, Reach, matches
+from report_operator.api.policy import Policy
+from report_operator.api.report import ReportSpec
+
+OPERATOR_WIDE = "the value policy of the operator's chart"
+_UNBOUNDED = frozenset({"cpu", "memory", "ephemeral-storage"})
+"""Resources of which a container without a limit may use all that a node has; of others it gets none."""
+_SHOWN = 3
+"""Addresses that a message names."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The policy of a namespace."""
+
+    policy: Policy = field(default_factory=Policy)
+    origin: str = OPERATOR_WIDE
+    """Where the platform team can change it."""
+    problem: str = ""
+    """Why it cannot be read; then nothing is allowed. Empty when it can."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that a rule does not allow."""
+
+    rule: str
+    """Field of the policy."""
+    text: str
+    """Field and value of the spec, and what is allowed."""
+
+    def __str__(self) -> str:
+        """Return both."""
+        return f"{self.rule}: {self.text}."
+
+
+def refusal(spec: ReportSpec, rules: Rules, place: str = "spec") -> str:
+    """Return why a spec is not allowed, each rule with the value and the way out; empty when it is.
+
+    `place` is what messages call the spec.
+    """
+    if rules.problem:
+        return f"No run is allowed until the platform team mends {rules.origin}: {rules.problem}."
+    return _sentence([*violations(spec, rules.policy, place)], rules)
+
+
+def refusal_of_notices(destinations: Sequence[Destination], rules: Rules) -> str:
+    """Return why notices must not be sent there; empty when they may."""
+    return _sentence([*_of_destinations(destinations, rules.policy, "spec.onFailure.notify")], rules)
+
+
+def violations(spec: ReportSpec, policy: Policy, place: str = "spec") -> Iterator[Violation]:
+    """Yield what a policy does not allow, as far as the spec alone tells; see `Request.policy` for the rest."""
+    for i, output in enumerate(spec.outputs):
+        if not _allowed(output.format.value, policy.formats):
+            text = f"{place}.outputs[{i}].format is {output.format}, {_only(policy.formats)}"
+            yield Violation("formats", text)
+    yield from _of_destinations(spec.destinations, policy, f"{place}.destinations")
+    for source in spec.sources:
+        if source.http is not None:
+            yield from _of_url(source.http.url, policy.http_sources, f"{place}.sources[{source.name}].http.url")
+    if spec.download.links is not LinkPolicy.DISABLED:
+        yield from _of_duration(spec.download.url_ttl, "maxLinkTTL", policy.max_link_ttl, f"{place}.download.urlTTL")
+    yield from _of_run(spec.run, policy, f"{place}.run")
+
+
+def _sentence(found: Sequence[Violation], rules: Rules) -> str:
+    if not found:
+        return ""
+    told = " ".join(dict.fromkeys(map(str, found)))
+    return f"Not allowed by the platform team: {told} Change the spec, or ask them to change {rules.origin}."
+
+
+def _allowed(name: str, allowed: Sequence[str]) -> bool:
+    return ANY in allowed or name in allowed
+
+
+def _only(allowed: Sequence[str]) -> str:
+    return f"allowed: {', '.join(allowed) or 'none'}"
+
+
+def _of_destinations(destinations: Sequence[Destination], policy: Policy, place: str) -> Iterator[Violation]:
+    for destination in destinations:
+        here = f"{place}[{destination.name}]"
+        kind = next(name for name in KINDS if getattr(destination, name) is not None)
+        if not _allowed(kind, policy.destinations):
+            yield Violation("destinations", f"{here} is of kind {kind}, {_only(policy.destinations)}")
+        if destination.email is not None:
+            yield from _of_recipients(destination.email.recipients, policy.recipient_domains, f"{here}.email")
+        if destination.webhook is not None and destination.webhook.url is not None:
+            yield from _of_url(destination.webhook.url, policy.webhooks, f"{here}.webhook.url")
+
+
+def _of_recipients(recipients: Sequence[str], domains: Sequence[str], place: str) -> Iterator[Violation]:
+    others = [each for each in recipients if not matches(each.rpartition("@")[2].lower(), domains)]
+    if others:
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        text = f"{place} has {', '.join(others[:_SHOWN])}{more}, {_only(domains)}"
+        yield Violation("recipientDomains", text)
+
+
+def _of_url(url: str, reach: Reach, place: str) -> Iterator[Violation]:
+    """Yield what is wrong about the host as it is written; the run asks again for what it really connects to."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return  # No valid URL, which the run tells.
+    rule, _, why = reach.refusal_of_host(host).partition(": ")
+    if rule:
+        yield Violation(rule, f"{place}: {why}")
+
+
+def _of_duration(value: str, rule: str, longest: str, place: str) -> Iterator[Violation]:
+    if parse_duration(value) > parse_duration(longest):
+        yield Violation(rule, f"{place} is {value}, at most {longest}")
+
+
+def _of_run(run: Run, policy: Policy, place: str) -> Iterator[Violation]:
+    yield from _of_duration(run.timeout, "maxTimeout", policy.max_timeout, f"{place}.timeout")
+    if run.retries > policy.max_retries:
+        yield Violation("maxRetries", f"{place}.retries is {run.retries}, at most {policy.max_retries}")
+    if run.resources is not None:
+        yield from _of_resources(run.resources, policy, f"{place}.resources")
+
+
+def _of_resources(resources: Resources, policy: Policy, place: str) -> Iterator[Violation]:
+    for name, most in policy.max_resources.items():
+        for kind, quantities in (("requests", resources.requests), ("limits", resources.limits)):
+            asked = quantities.get(name)
+            if asked is not None and parse_quantity(asked) > parse_quantity(most):
+                yield Violation("maxResources", f"{place}.{kind}.{name} is {asked}, at most {most}")
+        if name in _UNBOUNDED and name not in resources.limits:
+            yield Violation("maxResources", f"{place}.limits.{name} is not set, at most {most}")
