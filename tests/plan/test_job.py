@@ -86,7 +86,8 @@ def test_only_fetch_sees_secrets_and_data(full: Json) -> None:
         f"{at}/secrets/hook": ("delivery-0", False),
         f"{at}/secrets/authorities": ("delivery-1", False),
         f"{at}/secrets/relay": ("delivery-2", False),
-        f"{at}/secrets/chat": ("delivery-3", False),
+        f"{at}/secrets/lake": ("delivery-3", False),
+        f"{at}/secrets/chat": ("delivery-4", False),
         "/work/outputs": ("outputs", False),
         "/tmp": ("tmp-publish", True),
     }

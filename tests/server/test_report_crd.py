@@ -9,5 +9,5 @@ def test_defaults_are_visible(api: httpx.Client) -> None:
     small = {**CASES.full, "spec": {"outputs": [{"format": "pdf"}]}}
     spec = CASES.create(api, small).json()["spec"]
     assert spec["template"] == {"name": "standard", "params": {}}
-    assert spec["download"] == {"urlTTL": "24h"}
+    assert spec["download"] == {"urlTTL": "24h", "links": "Enabled"}
     assert spec["run"] == {"timeout": "30m", "retries": 2, "nodeSelector": {}, "tolerations": []}

@@ -106,9 +106,11 @@ RULES = (
         Refused("spec.outputs[0]", {"format": "json", "name": "deliveries"}, "use another name"),
     ),
     rule(
-        "set exactly one of email, slack, webhook",
+        "set exactly one of email, s3, slack, webhook",
         (("spec.destinations[0]", {"name": "hook", "webhook": {"url": "https://example.com/"}}),),
-        Refused("spec.destinations[0]", {"name": "hook"}, "set exactly one of email, slack, webhook; now set: none"),
+        Refused(
+            "spec.destinations[0]", {"name": "hook"}, "set exactly one of email, s3, slack, webhook; now set: none"
+        ),
     ),
     rule(
         "there is no recipient: set to, cc or bcc",
@@ -125,8 +127,8 @@ RULES = (
     ),
     rule(
         "more than 1000 recipients in all: use a mailing list",
-        (("spec.destinations[2].email.bcc", ["a@example.com"] * 995),),
-        Refused("spec.destinations[2].email.bcc", ["a@example.com"] * 996, "more than 1000 recipients in all"),
+        (("spec.destinations[2].email.bcc", ["a@example.com"] * 994),),
+        Refused("spec.destinations[2].email.bcc", ["a@example.com"] * 995, "more than 1000 recipients in all"),
     ),
     rule(
         "set exactly one of url, urlFrom",

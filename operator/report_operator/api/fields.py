@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-_ACRONYMS = {"id": "ID", "url": "URL", "ttl": "TTL"}
+_ACRONYMS = {"arn": "ARN", "id": "ID", "url": "URL", "ttl": "TTL"}
 
 
 def wire_name(field: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import FunctionLoader
 
-from report_operator.api.destinations import Attachments, Destination, Email, Slack, Webhook
+from report_operator.api.destinations import S3, Attachments, Destination, Email, Slack, Webhook
 from report_operator.api.download import LinkPolicy
 from report_operator.api.run import Links, Message, RenderedFile, Request
 from report_operator.api.sections import ValueFormat
@@ -61,7 +61,7 @@ def compose(destination: Destination, letter: Letter, place: str) -> Message | N
             return _mail(email, letter, f"{place}.email")
         case Slack() as slack:
             return _chat(slack, letter, f"{place}.slack")
-        case Webhook():
+        case S3() | Webhook():
             return None
 
 

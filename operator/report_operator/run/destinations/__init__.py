@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from report_operator.api.deliveries import Entry
-from report_operator.api.destinations import Destination, Email, Slack, Webhook
+from report_operator.api.destinations import S3, Destination, Email, Slack, Webhook
 from report_operator.run.destinations.outcome import Outcome
 from report_operator.run.destinations.package import Package
 
@@ -30,6 +30,10 @@ def prepare(destination: Destination, package: Package) -> Channel:
             from report_operator.run.destinations.email import EmailChannel  # noqa: PLC0415
 
             return EmailChannel(destination.name, kind, package)
+        case S3() as kind:
+            from report_operator.run.destinations.s3 import S3Channel  # noqa: PLC0415
+
+            return S3Channel(kind, package)
         case Slack() as kind:
             from report_operator.run.destinations.slack import SlackChannel  # noqa: PLC0415
 

@@ -1,0 +1,120 @@
+"""Copies of the files in somebody else's bucket. The same keys each time: a repetition changes nothing."""
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, SSLError
+
+from report_operator.api.deliveries import Entry
+from report_operator.api.destinations import S3
+from report_operator.api.run import StoredFile
+from report_operator.run.destinations.outcome import Failed, Outcome, Sent
+from report_operator.run.destinations.package import Package
+from report_operator.run.digests import digests
+from report_operator.run.mounts import secret_value
+
+_PASSING_CODES = frozenset(
+    {"BadDigest", "IncompleteBody", "OperationAborted", "RequestTimeout", "SlowDown", "Throttling", "TooManyRequests"}
+)
+"""Codes of S3 and STS (API references, "Error responses") that come with a 4xx and another try mends."""
+_SERVER_ERROR = 500
+
+
+class S3Channel:
+    """The way to a bucket."""
+
+    parallel = 1
+    repeatable = True
+
+    def __init__(self, s3: S3, package: Package) -> None:
+        """Read the Secrets; raises RunError."""
+        self._s3 = s3
+        self._package = package
+        workspace, key = package.workspace, s3.access_key
+        self._keys = {
+            "aws_access_key_id": secret_value(workspace, key.id_from.secret_key_ref),
+            "aws_secret_access_key": secret_value(workspace, key.secret_from.secret_key_ref),
+        }
+        self._verify = _authorities(s3, package)
+
+    def send(self, _entry: Entry) -> Outcome:
+        """Copy every file, the last one last."""
+        try:
+            client = self._client()
+            for file in self._package.files:
+                self._put(client, file)
+        except ClientError as error:
+            return self._refusal(error)
+        except (ParamValidationError, SSLError) as error:
+            return Failed(f"{self._place}: {error}")
+        except BotoCoreError as error:
+            return Failed(f"{self._place} cannot be reached: {error}", passing=True, out_of_reach=True)
+        return Sent(f"{self._place}/{self._folder}")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    @property
+    def _place(self) -> str:
+        return f"s3://{self._s3.bucket}"
+
+    @property
+    def _folder(self) -> str:
+        request, prefix = self._package.request, self._s3.prefix.strip("/")
+        return f"{prefix}{'/' if prefix else ''}{request.namespace}/{request.name}/{request.run_id}"
+
+    def _put(self, client: Any, file: StoredFile) -> None:
+        """Upload a file; the store checks it against its MD5, and keeps its SHA-256 beside it."""
+        path = self._package.path(file)
+        with path.open("rb") as content:
+            client.put_object(
+                Bucket=self._s3.bucket,
+                Key=f"{self._folder}/{file.name}",
+                Body=content,
+                ContentType=file.format.media_type,
+                ContentMD5=digests(path).md5,
+                Metadata={"sha256": file.sha256, "run-id": self._package.request.run_id},
+            )
+
+    def _client(self) -> Any:
+        session = boto3.Session(region_name=self._s3.region, **(self._role_keys() if self._s3.role else self._keys))
+        style = {"addressing_style": "path" if self._s3.path_style else "virtual"}
+        options = _options(s3=style, signature_version="s3v4", request_checksum_calculation="when_required")
+        return session.client("s3", endpoint_url=self._s3.endpoint, config=options, verify=self._verify)
+
+    def _role_keys(self) -> dict[str, str]:
+        """Return the short-lived keys of the role, new ones for every try."""
+        role = self._s3.role
+        if role is None:
+            return {}
+        wanted = {"RoleArn": role.arn, "RoleSessionName": "report-operator"}
+        external = {"ExternalId": role.external_id} if role.external_id else {}
+        sts = boto3.Session(region_name=self._s3.region, **self._keys).client("sts", config=_options())
+        found = sts.assume_role(**wanted, **external)["Credentials"]
+        return {
+            "aws_access_key_id": found["AccessKeyId"],
+            "aws_secret_access_key": found["SecretAccessKey"],
+            "aws_session_token": found["SessionToken"],
+        }
+
+    def _refusal(self, error: ClientError) -> Failed:
+        answer = error.response.get("Error", {})
+        code, status = str(answer.get("Code", "")), error.response["ResponseMetadata"]["HTTPStatusCode"]
+        what = "the role" if error.operation_name == "AssumeRole" else "a file"
+        passing = status >= _SERVER_ERROR or code in _PASSING_CODES
+        return Failed(f"{self._place} refuses {what}: {status} {code} {answer.get('Message', '')}", passing=passing)
+
+
+def _options(**further: Any) -> Config:
+    """Return a client's settings: one try only, because deliveries have tries of their own."""
+    return Config(connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 1}, **further)
+
+
+def _authorities(s3: S3, package: Package) -> str | None:
+    """Return the file with the certificates to trust, None for the public ones; raises RunError."""
+    if s3.ca_from is None:
+        return None
+    selector = s3.ca_from.secret_key_ref
+    secret_value(package.workspace, selector)
+    return str(package.workspace.secrets / selector.name / selector.key)

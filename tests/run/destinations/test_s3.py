@@ -1,0 +1,118 @@
+"""Copies in a bucket of a real S3, and what a role's keys are asked for."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from report_operator.api.deliveries import DeliveryState
+from tests.run.destinations.conftest import sent
+from tests.support.http_server import Answer, Asked, HttpServer
+from tests.support.ports import free_ports
+from tests.support.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedFS
+from tests.support.shipping import FILES, Shipment
+
+Ship = Callable[..., Shipment]
+PutSecret = Callable[[str, str, str], dict[str, Any]]
+BUCKET = "lake"
+ROLE = "arn:aws:iam::123456789012:role/reports"
+FOLDER = "in/team-a/weekly/0b8e-1"
+REFUSED = b"<Error><Code>AccessDenied</Code><Message>not you</Message></Error>"
+ASSUMED = """<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+<AccessKeyId>ASIA-short</AccessKeyId><SecretAccessKey>short-secret</SecretAccessKey>
+<SessionToken>session-t0ken</SessionToken><Expiration>2036-01-01T00:00:00Z</Expiration>
+</Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+
+
+@pytest.fixture
+def lake(store: SeaweedFS, put_secret: PutSecret) -> Callable[..., dict[str, Any]]:
+    """Return the destination, `endpoint` being the real store unless it is given."""
+    client = store.client()
+    if BUCKET not in [each["Name"] for each in client.list_buckets()["Buckets"]]:
+        client.create_bucket(Bucket=BUCKET)
+
+    def make(**fields: Any) -> dict[str, Any]:
+        key = {
+            "idFrom": put_secret("lake", "id", f"{ACCESS_KEY}\n"),
+            "secretFrom": put_secret("lake", "secret", f"{fields.pop('secret', SECRET_KEY)}\n"),
+        }
+        place = {"bucket": BUCKET, "prefix": "/in/", "endpoint": store.endpoint, "pathStyle": True, "accessKey": key}
+        return {"name": "lake", "s3": place | fields}
+
+    return make
+
+
+@pytest.mark.requirement("D6")
+def test_copies_with_their_hashes(ship: Ship, store: SeaweedFS, lake: Callable[..., dict[str, Any]]) -> None:
+    """Twice: the same keys, and nothing else."""
+    shipment = ship(lake())
+    for _ in range(2):
+        sent(shipment)
+        client = store.client()
+        found = client.list_objects_v2(Bucket=BUCKET, Prefix="in/")["Contents"]
+        assert sorted(each["Key"] for each in found) == sorted(f"{FOLDER}/{name}" for name in FILES)
+        for name, content in FILES.items():
+            copy = client.get_object(Bucket=BUCKET, Key=f"{FOLDER}/{name}")
+            assert copy["Body"].read() == content
+            assert copy["Metadata"]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert client.head_object(Bucket=BUCKET, Key=f"{FOLDER}/report.pdf")["ContentType"] == "application/pdf"
+        [entry] = shipment.ledger()
+        assert (entry.state, entry.remote_id) == (DeliveryState.SENT, f"s3://{BUCKET}/{FOLDER}")
+
+
+def test_wrong_credentials(ship: Ship, lake: Callable[..., dict[str, Any]]) -> None:
+    shipment = ship(lake(secret="wrong-s3cret"))
+    sent(shipment)
+    [entry] = shipment.ledger()
+    assert (entry.state, entry.attempts) == (DeliveryState.FAILED, 1)
+    assert "s3://lake refuses a file: 403 " in (entry.last_error or "")
+    assert b"wrong-s3cret" not in b"".join(shipment.stored().values())
+
+
+@pytest.mark.requirement("D6")
+def test_a_role_in_another_account(
+    ship: Ship, web: HttpServer, lake: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server in the place of STS and the bucket: SeaweedFS knows no keys that STS has made."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", web.url)
+    web.respond = lambda asked: Answer(ASSUMED.encode() if asked.path == "/" else b"")
+    shipment = ship(lake(role={"arn": ROLE, "externalID": "team-a"}, endpoint=web.url))
+    sent(shipment)
+    asked, *puts = web.asked
+    form = {name: value for name, [value] in parse_qs(asked.body.decode()).items()}
+    assert (form["Action"], form["RoleArn"], form["ExternalId"]) == ("AssumeRole", ROLE, "team-a")
+    assert ACCESS_KEY in asked.headers["authorization"]
+    assert [put.path for put in puts] == [f"/{BUCKET}/{FOLDER}/{name}" for name in FILES]
+    assert {put.headers["x-amz-security-token"] for put in puts} == {"session-t0ken"}
+    assert all("ASIA-short" in put.headers["authorization"] for put in puts)
+
+
+def test_a_role_that_is_refused(
+    ship: Ship, web: HttpServer, lake: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", web.url)
+    web.respond = lambda _: Answer(b"<ErrorResponse>" + REFUSED + b"</ErrorResponse>", 403)
+    shipment = ship(lake(role={"arn": ROLE}))
+    sent(shipment)
+    assert shipment.ledger()[0].last_error == "s3://lake refuses the role: 403 AccessDenied not you"
+
+
+def test_an_outage_is_tried_again(ship: Ship, web: HttpServer, lake: Callable[..., dict[str, Any]]) -> None:
+    def respond(_: Asked) -> Answer:
+        return Answer(b"<Error><Code>SlowDown</Code></Error>", 503) if len(web.asked) < 3 else Answer()
+
+    web.respond = respond
+    shipment = ship(lake(endpoint=web.url))
+    sent(shipment)
+    [entry] = shipment.ledger()
+    assert (entry.state, entry.attempts) == (DeliveryState.SENT, 3)
+
+
+def test_a_store_that_is_not_there(ship: Ship, lake: Callable[..., dict[str, Any]]) -> None:
+    shipment = ship(lake(endpoint=f"http://127.0.0.1:{free_ports(1)[0]}"))
+    sent(shipment)
+    [entry] = shipment.ledger()
+    assert entry.state is DeliveryState.FAILED
+    assert "s3://lake cannot be reached: Could not connect" in (entry.last_error or "")
