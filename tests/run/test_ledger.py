@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,17 +17,22 @@ import pytest
 from report_operator.api.conditions import Stage
 from report_operator.api.deliveries import DeliveryState, Entry
 from report_operator.api.run import Request
+from report_operator.run.destinations.email import EmailChannel
+from report_operator.run.fetch import fetch
 from report_operator.run.ledger import Ledger
+from report_operator.run.render import render
 from report_operator.run.store import Store
 from report_operator.run.workspace import Workspace
-from tests.support import http_server
+from tests.support import http_server, mail_server
 from tests.support.http_server import Answer, Asked, HttpServer
+from tests.support.mail_server import Mail
 from tests.support.seaweedfs import SeaweedFS
 from tests.support.shipping import OUTPUTS, SOURCES, Shipment
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import sys
+from functools import partial
 from pathlib import Path
 from report_operator.api.conditions import Stage
 from report_operator.run.stage import main
@@ -63,10 +69,20 @@ class Front:
         return Answer(answer.content, answer.status_code, headers)
 
     def kill(self) -> NoReturn:
+        """End the process, and its connection here."""
+        self.end()
+        raise ConnectionAbortedError
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the process is still there."""
+        return self.process is not None and self.process.poll() is None
+
+    def end(self) -> None:
+        """End the process."""
         assert self.process
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        raise ConnectionAbortedError
 
 
 @pytest.fixture
@@ -222,3 +238,39 @@ def test_no_time_is_left(
     [entry] = shipment.ledger()
     assert (entry.state, entry.attempts, web.asked) == (DeliveryState.PENDING, 0, [])
     assert "spec.run.timeout" in (entry.last_error or "")
+
+
+@pytest.mark.requirement("N1")
+def test_killed_among_many_mails(
+    *, front: Front, order: Callable[..., Request], workspace: Workspace, store: SeaweedFS
+) -> None:
+    """Killed three times on its way through 60 recipients: nobody gets two mails, and what nobody knows is little."""
+    everybody = [f"r{number}@example.com" for number in range(60)]
+    with mail_server.running() as server:
+        way = {"host": mail_server.HOST, "port": server.port, "encryption": "None"}
+        email = {"server": way, "from": "reports@example.com", "bcc": everybody}
+        wanted = order(sources=SOURCES, outputs=OUTPUTS, destinations=[{"name": "mail", "email": email}])
+        shipment = Shipment.prepare(store, wanted, "killed-among-many-mails", workspace)
+        fetch(shipment.request, workspace)
+        render(shipment.request, workspace)
+        server.recipient_answer = lambda to: "550 no such user" if to == everybody[7] else None
+
+        def end(after: int, _: Mail) -> None:
+            if len(server.mails) >= after and front.is_running:
+                front.end()
+
+        for stop in (5, 20, 45):
+            with start(workspace) as process:
+                front.process = process
+                server.data_answer = partial(end, stop)
+                process.communicate(timeout=60)
+            assert process.returncode == -signal.SIGKILL
+        server.data_answer = lambda _: None
+        publish(workspace)
+    assert len(set(server.recipients)) == len(server.recipients), "each once"
+    states = {entry.recipient: entry.state for entry in shipment.ledger()}
+    assert states.pop(everybody[7]) is DeliveryState.FAILED
+    unknown = [recipient for recipient, state in states.items() if state is DeliveryState.UNKNOWN]
+    assert 1 <= len(unknown) <= 3 * EmailChannel.parallel
+    assert {state for recipient, state in states.items() if recipient not in unknown} == {DeliveryState.SENT}
+    assert set(states) - set(unknown) <= set(server.recipients)
