@@ -1,6 +1,7 @@
 """Figures, and the tables they are shown in: Markdown for people, JSON for programs."""
 
 import math
+import os
 import platform
 import statistics
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any
 from tests.support.apiserver import ROOT
 
 _WIDTH = 120
+_LOAD_BEFORE = os.getloadavg()[1]
+"""Processes that wanted a core in the five minutes before: more than 0 means that others were at work."""
 
 Cell = str | int | float | None
 
@@ -76,7 +79,10 @@ def measured() -> str:
     commit = _git("rev-parse", "--short=10", "HEAD")
     # The page itself changes from benchmark to benchmark.
     edited = " with uncommitted changes" if _git("status", "--porcelain", "--", ":!docs/benchmarks.md") else ""
-    return f"Measured on {datetime.now(UTC).date().isoformat()} at commit {commit}{edited} on {machine()}."
+    return (
+        f"Measured on {datetime.now(UTC).date().isoformat()} at commit {commit}{edited} on {machine()}; load average "
+        f"before it began {_LOAD_BEFORE:.1f}."
+    )
 
 
 def machine() -> str:
