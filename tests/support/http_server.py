@@ -1,6 +1,7 @@
 """A real HTTP server on loopback that answers as a test says."""
 
 import contextlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -49,8 +50,8 @@ class HttpServer:
 
 
 @contextlib.contextmanager
-def running(host: str = "127.0.0.1") -> Iterator[HttpServer]:
-    """Start a server on a free port of a loopback address; end it afterwards."""
+def running(host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[HttpServer]:
+    """Start a server on a loopback address and port, by default a free one; end it afterwards."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -75,9 +76,11 @@ def running(host: str = "127.0.0.1") -> Iterator[HttpServer]:
 
         do_DELETE = do_POST = do_PUT = do_GET  # noqa: N815 - the names that http.server looks for
 
-    with ThreadingHTTPServer((host, 0), Handler) as listener:
+    with ThreadingHTTPServer((host, port), Handler) as listener:
         listener.daemon_threads = True
-        server = HttpServer(url=f"http://{host}:{listener.server_port}")
+        if tls is not None:
+            listener.socket = tls.wrap_socket(listener.socket, server_side=True)
+        server = HttpServer(url=f"http{'s' if tls else ''}://{host}:{listener.server_port}")
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

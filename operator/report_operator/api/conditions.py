@@ -115,6 +115,9 @@ class Reason(StrEnum):
     ended between a send and the note about it. Nothing is sent again unasked."""
 
     # Needs the platform team
+    NOT_ALLOWED_BY_POLICY = "NotAllowedByPolicy"
+    """The platform team's policy does not allow what the Report asks for, or what its run found; the message names the
+    rule."""
     JOB_REFUSED = "JobRefused"
     """The API server refused the Job (admission, quota, policy)."""
     POD_REFUSED = "PodRefused"

@@ -16,6 +16,7 @@ from report_operator.api.conditions import Reason, Stage
 from report_operator.api.deliveries import Delivery
 from report_operator.api.fields import FreeJson, Model, Time
 from report_operator.api.outputs import OutputFormat
+from report_operator.api.policy import Policy
 from report_operator.api.report import ReportSpec
 
 EXIT_OK = 0
@@ -64,6 +65,8 @@ class Request(Model):
     """When the run was ordered: the document's date."""
     spec: ReportSpec
     """The Report's spec, defaults filled in."""
+    policy: Policy | None = None
+    """The platform team's limits, for what only the run can tell; None where nothing is limited: without a cluster."""
 
     @property
     def title(self) -> str:

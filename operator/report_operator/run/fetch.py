@@ -9,6 +9,7 @@ from report_operator.api.run import Request
 from report_operator.api.sources import Source
 from report_operator.run import database, shape
 from report_operator.run.failure import RunError
+from report_operator.run.policy import check_rows
 from report_operator.run.redaction import Redactor
 from report_operator.run.sources import read
 from report_operator.run.sources.task import Task
@@ -41,16 +42,19 @@ def _tables(request: Request, workspace: Workspace, connection: duckdb.DuckDBPyC
     for source in request.spec.sources:
         _read(source, request, workspace, connection)
         found[source.name] = _known("source", source.name, workspace, connection)
+        check_rows(request.policy, f"source {source.name!r}", found[source.name].rows)
     for table in request.spec.tables:
         unknown = [name for name, info in found.items() if not info.columns]
         shape.make(connection, workspace, table, request.spec.period, unknown)
         found[table.name] = _known("table", table.name, workspace, connection)
+        check_rows(request.policy, f"table {table.name!r}", found[table.name].rows)
     return found
 
 
 def _read(source: Source, request: Request, workspace: Workspace, connection: duckdb.DuckDBPyConnection) -> None:
     report = f"{request.namespace}/{request.name}"
-    task = Task(source.name, report, request.spec.period, workspace, connection)
+    reach = request.policy.http_sources if request.policy is not None else None
+    task = Task(source.name, report, request.spec.period, workspace, connection, reach)
     try:
         read(source, task)
     finally:

@@ -12,6 +12,7 @@ from report_operator.run.documents import Material, has_page
 from report_operator.run.drawing import Drawings
 from report_operator.run.message import Letter
 from report_operator.run.page import charts_of
+from report_operator.run.policy import check_size
 from report_operator.run.sandbox import Sandbox, user_code
 from report_operator.run.tables import Tables
 from report_operator.run.workspace import Workspace
@@ -27,8 +28,8 @@ METRIC_LENGTH = 200
 def render(request: Request, workspace: Workspace) -> Rendered:
     """Make every output of the request in `workspace.outputs`, and `rendered.json` last.
 
-    Raises RunError: ColumnNotFound, ConfigMapNotFound, DataInvalid, TemplateFailed, OutOfMemory. There is no
-    `rendered.json` then, whatever else is in the folder.
+    Raises RunError: ColumnNotFound, ConfigMapNotFound, DataInvalid, TemplateFailed, OutOfMemory, NotAllowedByPolicy.
+    There is no `rendered.json` then, whatever else is in the folder.
     """
     workspace.rendered.unlink(missing_ok=True)
     outputs = request.spec.outputs
@@ -48,7 +49,9 @@ def render(request: Request, workspace: Workspace) -> Rendered:
             )
             for output in outputs
         ]
-        letter = Letter(request, variables, files, message.sizes(workspace.outputs, files))
+        sizes = message.sizes(workspace.outputs, files)
+        check_size(request.policy, sizes)
+        letter = Letter(request, variables, files, sizes)
         messages = _messages(letter)
     metrics = {title: text[:METRIC_LENGTH] for title, text in islice(document.metrics.items(), METRICS_LIMIT)}
     rendered = Rendered(files=files, metrics=metrics, messages=messages)

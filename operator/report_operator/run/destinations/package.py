@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from report_operator.api.deliveries import Entry
+from report_operator.api.networks import Reach
 from report_operator.api.run import Links, Rendered, Request, StoredFile
 from report_operator.run.workspace import Workspace
 
@@ -20,6 +21,11 @@ class Package:
     workspace: Workspace
     redact: Callable[[str], str]
     """Takes credentials out of a text."""
+
+    @property
+    def reach(self) -> Reach | None:
+        """Return where webhooks may go; None where nothing is limited."""
+        return self.request.policy.webhooks if self.request.policy is not None else None
 
     def message_id(self, entry: Entry) -> str:
         """Return the id that every send of this entry has, so that the other side can tell repetitions."""

@@ -6,6 +6,8 @@ from http import HTTPStatus
 
 import httpx
 
+from report_operator.api.networks import Reach
+from report_operator.run import guard
 from report_operator.run.destinations import retry_after
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent, Unknown
 
@@ -16,20 +18,21 @@ _SHOWN = 200
 """Characters of an answer that a message repeats."""
 
 
-def client(trust: ssl.SSLContext) -> httpx.Client:
-    """Return a client that follows no redirect and makes a connection for each request.
+def client(trust: ssl.SSLContext, reach: Reach | None) -> httpx.Client:
+    """Return a client that goes where it may, follows no redirect and makes a connection for each request.
 
     A connection that was kept may be closed by the server at any moment: nobody could tell whether it took the request.
     """
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.Client(verify=trust, timeout=_TIMEOUT, limits=limits, follow_redirects=False)
+    way = guard.transport(reach, "", trust)
+    return httpx.Client(verify=trust, timeout=_TIMEOUT, limits=limits, transport=way, follow_redirects=False)
 
 
 def post(sender: httpx.Client, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
     """Send a body once. The URL may hold a token, so that messages name its origin only.
 
     What the server did not take for certain (no connection, an error status) has failed; when the connection ends
-    without an answer after something was sent, nobody knows.
+    without an answer after something was sent, nobody knows. Raises RunError(NotAllowedByPolicy).
     """
     try:
         place = _origin(url)

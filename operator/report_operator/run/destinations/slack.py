@@ -34,7 +34,7 @@ class SlackChannel:
         self._url = secret_value(package.workspace, slack.url_from.secret_key_ref)
         message = payload(package, package.rendered.messages[name])
         self._body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
-        self._client = client(trust(package.workspace, slack.ca_from))
+        self._client = client(trust(package.workspace, slack.ca_from), package.reach)
 
     def send(self, _entry: Entry) -> Outcome:
         """POST the message. Chats know no id of a message, so that a repetition is a second message."""

@@ -44,7 +44,7 @@ class WebhookChannel:
         self._keys = _keys(webhook, package)
         self._package = package
         self._body = json.dumps(message(package), ensure_ascii=False, separators=(",", ":")).encode()
-        self._client = client(trust(workspace, webhook.ca_from))
+        self._client = client(trust(workspace, webhook.ca_from), package.reach)
 
     def send(self, entry: Entry) -> Outcome:
         """POST the message."""

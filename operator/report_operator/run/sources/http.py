@@ -12,6 +12,7 @@ import httpx
 from report_operator import __version__
 from report_operator.api.conditions import Reason
 from report_operator.api.sources import DataFormat, Http
+from report_operator.run import guard
 from report_operator.run.failure import RunError
 from report_operator.run.mounts import header_value
 from report_operator.run.progress import Progress
@@ -50,7 +51,7 @@ def read(kind: Http, task: Task) -> None:
     url = _url(kind.url, task)
     place = f"{task.subject}: {_shown(url, task)}"
     try:
-        _download(url, kind, headers, task.scratch, place)
+        _download(url, kind, headers, task, place)
     except httpx.DecodingError as error:
         raise RunError(Reason.DATA_INVALID, f"{place}: the answer's content encoding is broken: {error}") from error
     except httpx.TransportError as error:
@@ -89,7 +90,7 @@ def _shown(url: str, task: Task) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _download(url: str, kind: Http, headers: dict[str, str], target: Path, place: str) -> None:
+def _download(url: str, kind: Http, headers: dict[str, str], task: Task, place: str) -> None:
     """Stream the answer to a file. Credentials go to the host of the URL, not to another that it redirects to."""
     public = httpx.Headers({"User-Agent": f"report-operator/{__version__}", "Accept": _ACCEPT[kind.format]})
     first = httpx.URL(url)
@@ -97,7 +98,7 @@ def _download(url: str, kind: Http, headers: dict[str, str], target: Path, place
     if first.userinfo:
         private.setdefault("Authorization", f"Basic {b64encode(unquote_to_bytes(first.userinfo)).decode()}")
     following = first.copy_with(userinfo=b"")
-    with httpx.Client(timeout=_TIMEOUT) as client:
+    with httpx.Client(timeout=_TIMEOUT, transport=guard.transport(task.reach, f"{place}: ")) as client:
         for _ in range(_REDIRECTS + 1):
             sent = httpx.Headers(public)
             if _trusted(first, following):
@@ -106,7 +107,7 @@ def _download(url: str, kind: Http, headers: dict[str, str], target: Path, place
                 client.cookies.clear()
             with client.stream("GET", following, headers=sent) as response:
                 if response.next_request is None:
-                    _save(response, kind, target, place)
+                    _save(response, kind, task.scratch, place)
                     return
                 following = response.next_request.url
     raise RunError(Reason.SOURCE_REFUSED, f"{place}: more than {_REDIRECTS} redirects: check the URL")

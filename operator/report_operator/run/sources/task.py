@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 
+from report_operator.api.networks import Reach
 from report_operator.api.report import Period
 from report_operator.run.workspace import Workspace
 
@@ -23,6 +24,8 @@ class Task:
     """Where Secrets and ConfigMaps are mounted."""
     database: duckdb.DuckDBPyConnection
     """Reads and writes files in the workspace's data folder only."""
+    reach: Reach | None
+    """Where http sources may be; None where nothing is limited."""
 
     @property
     def subject(self) -> str:
