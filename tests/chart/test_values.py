@@ -30,6 +30,8 @@ CHANGED: dict[str, Any] = {
     "run.limits.total": 0,
     "run.limits.perNamespace": 5,
     "links.enabled": False,
+    "sweep.interval": "2h",
+    "sweep.gracePeriod": "6h",
     "store.bucket": "team-reports",
     "store.prefix": "reports/",
     "store.region": "eu-central-1",

@@ -29,6 +29,8 @@ def test_every_setting_arrives() -> None:
         "RUN_LIMIT_PER_NAMESPACE": "0",
         "JOB_TTL": "10m",
         "LINKS": "false",
+        "SWEEP_INTERVAL": "5m",
+        "SWEEP_GRACE": "2h",
         "STORE_ENDPOINT": "http://store:8333",
         "STORE_PUBLIC_ENDPOINT": "https://files.example.com",
         "STORE_PREFIX": "team",
@@ -42,6 +44,7 @@ def test_every_setting_arrives() -> None:
     assert config.run_limits == Limits(7, None)
     assert config.job_ttl_time == timedelta(minutes=10)
     assert config.links is False
+    assert (config.sweep_interval_time, config.sweep_grace_time) == (timedelta(minutes=5), timedelta(hours=2))
     store = config.store
     assert (store.endpoint, store.public_endpoint) == ("http://store:8333", "https://files.example.com")
     assert (store.prefix, store.region, store.path_style) == ("team", "eu-central-1", True)

@@ -170,8 +170,8 @@ class TestEnded:
         assert wire(decide(facts(report(3, CANCEL, status))))["phase"] == "Cancelled"
 
     def test_a_newer_operators_phase_is_left_alone(self) -> None:
-        expired = {"observedGeneration": 1, "phase": "Expired", "reason": "Expired"}
-        assert decide(facts(report(2, CANCEL, expired))) == Decision()
+        archived = {"observedGeneration": 1, "phase": "Archived", "reason": "Archived"}
+        assert decide(facts(report(2, CANCEL, archived))) == Decision()
 
 
 class TestTakenBack:

@@ -29,7 +29,7 @@ def status(phase: str, reason: str = "Running", generation: int = 1) -> Json:
         ("failed", report(status=status("Failed", "QueryFailed")), False, False),
         ("unreadable: an upgrade may read it", report(status=status("Failed", "InvalidSpec")), False, True),
         ("found invalid by its run", report(status=status("Failed", "InvalidSpec") | {"runID": "x-1"}), False, False),
-        ("a newer operator's phase", report(status=status("Expired")), False, False),
+        ("a newer operator's phase", report(status=status("Archived")), False, False),
         ("going", report(deletionTimestamp="2026-05-04T06:00:00Z"), False, False),
     ],
 )

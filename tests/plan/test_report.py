@@ -237,7 +237,7 @@ class TestSettled:
         assert decide(facts(report(status=succeeded()), outage="The store is down.")) == Decision()
 
     def test_a_newer_operators_phase_is_left_alone(self) -> None:
-        status = {"observedGeneration": 1, "phase": "Expired", "reason": "Expired"}
+        status = {"observedGeneration": 1, "phase": "Archived", "reason": "Archived"}
         assert decide(facts(report(status=status))) == Decision()
 
     def test_a_job_of_a_racing_operator_is_ended(self) -> None:

@@ -6,17 +6,15 @@ That time passes is played by writing an earlier time into the status: the short
 import base64
 import itertools
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from report_operator.api.run import Links
-from tests.server.process import Operator, operator
+from tests.server.process import Operator
 from tests.server.team import PATIENCE, Team
 from tests.support.cluster import eventually
-from tests.support.seaweedfs import SeaweedFS
 
 Json = dict[str, Any]
 PAST = "2026-01-01T00:00:00Z"
@@ -85,17 +83,6 @@ class TestRenewal:
         ours = {key: count for key, count in spent.items() if count and "reports" in key}
         assert ours == {"GET reports": 1, "PUT reports/status": 1}
 
-    def test_what_was_due_while_no_operator_ran_is_renewed_at_the_start(
-        self, team: Team, access: Path, store: SeaweedFS, tmp_path: Path
-    ) -> None:
-        with operator(access, store, tmp_path / "log") as first:
-            first.wait_ready()
-            finished(team)
-        make_due(team)
-        with operator(access, store, tmp_path / "log") as second:
-            second.wait_ready()
-            renewed(team)
-
 
 @pytest.mark.requirement("N9")
 class TestOffSwitch:
@@ -110,25 +97,6 @@ class TestOffSwitch:
         assert links_of(team, "with", destinations=[hook]).downloads.keys() == {"report.pdf", "sales.csv"}
         sent = links_of(team, "without", destinations=[hook], download={"links": "Disabled"})
         assert (sent.downloads, sent.downloads_expire_at) == ({}, None)
-
-    def test_the_platform_team_switches_off_all(
-        self, team: Team, access: Path, store: SeaweedFS, tmp_path: Path
-    ) -> None:
-        with operator(access, store, tmp_path / "log") as allowed:
-            allowed.wait_ready()
-            finished(team, "before")
-        assert linked(team, "before")
-        with operator(access, store, tmp_path / "log", REPORT_OPERATOR_LINKS="false") as forbidden:
-            forbidden.wait_ready()
-            finished(team, "after")
-            assert not linked(team, "after")
-            eventually(lambda: True if not linked(team, "before") else None, PATIENCE, "links are taken away")
-            hook = {"name": "hook", "webhook": {"url": "https://example.com/"}}
-            assert links_of(team, "sending", destinations=[hook]).downloads == {}
-        with operator(access, store, tmp_path / "log") as allowed:
-            allowed.wait_ready()
-            for name in ("before", "after"):
-                eventually(lambda name=name: True if linked(team, name) else None, PATIENCE, "links are back")  # type: ignore[misc]
 
 
 def links_of(team: Team, name: str, **spec: Any) -> Links:

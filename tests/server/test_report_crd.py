@@ -10,4 +10,5 @@ def test_defaults_are_visible(api: httpx.Client) -> None:
     spec = CASES.create(api, small).json()["spec"]
     assert spec["template"] == {"name": "standard", "params": {}}
     assert spec["download"] == {"urlTTL": "24h", "links": "Enabled"}
+    assert spec["retention"] == {"ttl": "90d", "onDelete": "Delete"}
     assert spec["run"] == {"timeout": "30m", "retries": 2, "nodeSelector": {}, "tolerations": []}

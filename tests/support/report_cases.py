@@ -149,6 +149,14 @@ RULES = (
         Refused("spec.download.urlTTL", "168h1s", "168h1s is out of range: must be between 1m and 168h"),
     ),
     rule(
+        "must be Forever or at least 1m: days such as 90d, or a duration such as 36h",
+        tuple(("spec.retention.ttl", value) for value in ("Forever", "1d", "99999d", "1m", "2160h", "1h30m")),
+        Refused("spec.retention.ttl", "0d", "0d is too short: must be Forever or at least 1m"),
+        Refused("spec.retention.ttl", "59s", "59s is too short: must be Forever or at least 1m"),
+        Refused("spec.retention.ttl", "1d12h", "should match"),
+        Refused("spec.retention.ttl", "forever", "should match"),
+    ),
+    rule(
         "must be between 1m and 24h",
         (("spec.run.timeout", "60s"), ("spec.run.timeout", "24h")),
         Refused("spec.run.timeout", "59s", "59s is out of range: must be between 1m and 24h"),

@@ -45,6 +45,11 @@ class SeaweedFS:
             config=Config(signature_version="s3v4", s3={"addressing_style": "path"}),
         )
 
+    def keys(self, prefix: str) -> list[str]:
+        """Return what the bucket `reports` holds below a prefix."""
+        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[SeaweedFS]:

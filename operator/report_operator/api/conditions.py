@@ -15,9 +15,10 @@ class Phase(StrEnum):
     SUCCEEDED = "Succeeded"
     FAILED = "Failed"
     CANCELLED = "Cancelled"
+    EXPIRED = "Expired"
 
 
-ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED})
+ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED, Phase.EXPIRED})
 """The phases of a run that is over."""
 
 
@@ -42,6 +43,8 @@ class ConditionType(StrEnum):
     """Only with destinations: whether all artifacts are in the store, whatever became of the deliveries."""
     DELIVERED = "Delivered"
     """Only with destinations: whether every recipient of every destination has got the report."""
+    EXPIRED = "Expired"
+    """Only with status True, and then without Ready: the files were kept as long as `spec.retention.ttl` says."""
     INLINED = "Inlined"
     """Only with an inline output: whether `status.inline` holds the document, or why not."""
 
@@ -72,6 +75,8 @@ class Reason(StrEnum):
     """All artifacts are in the store."""
     DELIVERED = "Delivered"
     """Every destination has got the report."""
+    EXPIRED = "Expired"
+    """The files were kept as long as `spec.retention.ttl` says and are deleted; edit the spec to make them again."""
     INLINE_TOO_LARGE = "InlineTooLarge"
     """The document is larger than 16 KiB; use its link."""
 

@@ -70,6 +70,7 @@ REPORT = Kind(
         Column("From", ".status.period.start", wide=True),
         Column("Until", ".status.period.end", wide=True),
         Column("Job", ".status.jobName", wide=True),
+        Column("Expires", ".status.expiresAt", wide=True),
         Column("Message", ".status.message", wide=True),
     ),
     selectable=(".spec.template.name", ".status.phase", ".status.reason", ".status.runID"),

@@ -24,6 +24,7 @@ from report_operator.api.fields import (
 )
 from report_operator.api.job import Run
 from report_operator.api.outputs import Output, OutputFormat
+from report_operator.api.retention import Retention
 from report_operator.api.sections import Section
 from report_operator.api.sources import KeySelector, Source, Table
 
@@ -133,6 +134,8 @@ class ReportSpec(Model):
     """Where the report is sent when all files are in the store."""
     download: Download = Download()
     """The signed links."""
+    retention: Retention = Retention()
+    """How long the files are kept."""
     run: Run = Run()
     """How the run's Job is made."""
     cancel: bool = False
@@ -200,13 +203,13 @@ class ReportStatus(Model):
     observed_generation: Annotated[int, INT64] = -1
     """The generation that this status is about; -1 before the operator has seen the object."""
     phase: Phase | None = None
-    """Queued, Running, Succeeded, Failed or Cancelled."""
+    """Queued, Running, Succeeded, Failed, Cancelled or Expired."""
     stage: Stage | None = None
     """While running: fetch, render or publish."""
     reason: Reason | None = None
-    """Reason of the Ready condition."""
+    """Reason of the Ready condition, or of Expired."""
     message: Annotated[str, Field(max_length=2048)] | None = None
-    """Message of the Ready condition."""
+    """Message of the Ready condition, or of Expired."""
     run_id: Annotated[str, Field(max_length=63)] | None = None
     """Identity of the run; the same in Events, logs and metrics. One per uid and generation."""
     job_name: Annotated[str, Field(max_length=63)] | None = None
@@ -232,10 +235,13 @@ class ReportStatus(Model):
     """The files; there only when all of them are in the store. With destinations, deliveries.json too: the ledger."""
     links_renew_at: Time | None = None
     """When the links of the artifacts are replaced by new ones, long before they stop working."""
+    expires_at: Time | None = None
+    """When the artifacts are deleted, by `spec.retention`; not set for never. Reports of a ScheduledReport that are
+    among its `history.keepLast` stay longer."""
     deliveries: Annotated[list[Delivery], Field(max_length=8), list_map("name")] = []
     """What became of the deliveries, by destination."""
     conditions: Annotated[list[Condition], Field(max_length=16), list_map("type")] = []
-    """Ready, Reconciling, Stalled and Inlined (kstatus)."""
+    """Ready, Reconciling and Stalled (kstatus), Rendered, Delivered, Inlined and Expired."""
 
 
 class ObjectMeta(Model):

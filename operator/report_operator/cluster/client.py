@@ -49,6 +49,12 @@ class Cluster:
         async for page in self._pages(_ours(_REPORTS), {}):
             yield page
 
+    async def reports_uid(self) -> str:
+        """Return what tells the Reports of this cluster from all others: the UID of their CustomResourceDefinition."""
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{_REPORTS}.{GROUP}"
+        uid: str = (await self._request("GET", path))["metadata"]["uid"]
+        return uid
+
     def watch_reports(self, resource_version: str) -> AsyncIterator[Json]:
         """Yield what has happened to Reports since a listing or an event, as `Connection.watch` does."""
         return self._connection.watch(_ours(_REPORTS), resource_version)
@@ -62,9 +68,14 @@ class Cluster:
         """Change a Report (RFC 7386 merge patch). One that is gone already is fine; raises ConflictError."""
         await self._unless_gone("PATCH", _ours(_REPORTS, namespace, name), patch, query=_WRITE)
 
-    async def delete_report(self, namespace: str, name: str) -> None:
-        """Delete a Report; its Job goes with it. One that is gone already is fine."""
-        await self._unless_gone("DELETE", _ours(_REPORTS, namespace, name))
+    async def delete_report(self, namespace: str, name: str, *, unchanged: Json | None = None) -> None:
+        """Delete a Report; its Job goes with it. One that is gone already is fine.
+
+        With `unchanged`, the Report as it was read, raises ConflictError when it is another or has changed since.
+        """
+        as_read = {key: unchanged["metadata"][key] for key in ("uid", "resourceVersion")} if unchanged else None
+        body = {"preconditions": as_read} if as_read else None
+        await self._unless_gone("DELETE", _ours(_REPORTS, namespace, name), body)
 
     async def scheduled_report(self, namespace: str, name: str) -> Json:
         """Return a ScheduledReport; raises NotFoundError."""

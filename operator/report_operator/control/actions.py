@@ -30,6 +30,7 @@ from report_operator.plan.facts import (
     DiscardArtifacts,
     Facts,
     ReadResult,
+    RetainArtifacts,
     Seal,
     StartRun,
     Stored,
@@ -37,6 +38,7 @@ from report_operator.plan.facts import (
 )
 from report_operator.plan.links import SignedLinks
 from report_operator.plan.objects import Job
+from report_operator.plan.orphans import RETAINED_FILE
 from report_operator.plan.subject import Subject
 from report_operator.store.s3 import S3Store
 
@@ -77,6 +79,9 @@ class Actor:
                 await self.cluster.delete_secret(namespace, name)
             case DiscardArtifacts(run_id):
                 await self.store.delete(names.run_prefix(namespace, facts.subject.metadata.name, run_id))
+            case RetainArtifacts(run_id):
+                folder = names.run_prefix(namespace, facts.subject.metadata.name, run_id)
+                await self.store.put(folder + RETAINED_FILE, b"")
             case Seal(name):
                 await self.cluster.expire_job(namespace, name, int(self.job_ttl.total_seconds()))
         return facts

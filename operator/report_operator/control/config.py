@@ -62,6 +62,10 @@ class Config(BaseModel):
     """Reports that are worked on at the same time."""
     links: bool = True
     """Whether signed links are made; without them files are read with credentials of the store."""
+    sweep_interval: Duration = "30m"
+    """How often the store is searched for files of Reports that are gone, at least."""
+    sweep_grace: Duration = "30m"
+    """How old such files are at least when they are deleted."""
     store_bucket: Annotated[str, Field(min_length=3)]
     """Bucket of the artifacts."""
     store_prefix: str = ""
@@ -122,6 +126,16 @@ class Config(BaseModel):
     def job_ttl_time(self) -> timedelta:
         """Return `job_ttl`."""
         return parse_duration(self.job_ttl)
+
+    @property
+    def sweep_interval_time(self) -> timedelta:
+        """Return `sweep_interval`."""
+        return parse_duration(self.sweep_interval)
+
+    @property
+    def sweep_grace_time(self) -> timedelta:
+        """Return `sweep_grace`."""
+        return parse_duration(self.sweep_grace)
 
 
 def _line(problem: Any) -> str:

@@ -24,6 +24,7 @@ from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler, utc_now
 from report_operator.control.reports import Reports
 from report_operator.control.schedules import ScheduleReconciler
+from report_operator.control.sweep import Sweep
 from report_operator.control.upkeep import Upkeep
 from report_operator.store.s3 import S3Store
 
@@ -48,7 +49,8 @@ class Operator:
         of_schedules = ScheduleReconciler(cluster, self.known_schedules, children, clockwork, instance, utc_now)
         self.reports = Controller("report", of_reports.reconcile)
         self.schedules = Controller("scheduled_report", of_schedules.reconcile)
-        self.upkeep = Upkeep(cluster, link_maker, utc_now)
+        sweep = Sweep(cluster, store, config.sweep_interval_time, config.sweep_grace_time, utc_now)
+        self.upkeep = Upkeep(cluster, link_maker, children, instance, utc_now)
         self._controllers = (self.reports, self.schedules, self.upkeep.controller)
         queues = {"queue": self.reports.queue, "schedules": self.schedules.queue}
         self._followed = Reports(cluster, children, self.upkeep, pending, **queues)
@@ -56,6 +58,7 @@ class Operator:
             asyncio.create_task(self._followed.follow(), name="reports"),
             asyncio.create_task(clockwork.run(), name="clockwork"),
             asyncio.create_task(self.upkeep.clockwork.run(), name="upkeep"),
+            asyncio.create_task(sweep.run(), name="sweep"),
             asyncio.create_task(self.admission.follow(cluster.all_jobs), name="admission"),
         ]
         self._starting = asyncio.create_task(self._start(config.workers), name="start")

@@ -103,13 +103,20 @@ class DiscardArtifacts:
 
 
 @dataclass(frozen=True)
+class RetainArtifacts:
+    """Have the store remember that what a run has put into it stays when the Report is deleted."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
 class Seal:
     """Give a Job a time to live. Done last of all: it tells that nothing is left to do for the run."""
 
     job_name: str
 
 
-Action = StartRun | ReadResult | DeleteJob | DeleteSecret | DiscardArtifacts | Seal
+Action = StartRun | ReadResult | DeleteJob | DeleteSecret | DiscardArtifacts | RetainArtifacts | Seal
 
 
 @dataclass(frozen=True)

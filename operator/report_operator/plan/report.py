@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from report_operator.api.conditions import Phase, Reason
 from report_operator.api.report import ReportSpec, ReportStatus
+from report_operator.api.retention import OnDelete
 from report_operator.plan import artifacts, deliveries, leftovers, progress, status
 from report_operator.plan.facts import (
     Announcement,
@@ -14,6 +15,7 @@ from report_operator.plan.facts import (
     DiscardArtifacts,
     Facts,
     ReadResult,
+    RetainArtifacts,
     Seal,
     StartRun,
     Stored,
@@ -22,6 +24,7 @@ from report_operator.plan.failure import Cause
 from report_operator.plan.objects import Job
 from report_operator.plan.progress import EndedWell, Failed, Going
 from report_operator.plan.run_queue import Turn
+from report_operator.plan.subject import Subject
 
 REFUSED_RETRY = timedelta(seconds=60)
 """A quota may free up, a policy may be mended: no event tells the operator when."""
@@ -113,12 +116,18 @@ def _of_result(facts: Facts, spec: ReportSpec, job: Job, ended: EndedWell, store
 def _finish(facts: Facts, final: ReportStatus) -> Decision:
     written = _write(facts, final)
     discard = () if final.artifacts else (DiscardArtifacts(facts.subject.run_id),)
+    retain = (RetainArtifacts(facts.subject.run_id),) if final.artifacts and _outlive(facts.subject) else ()
     name = facts.subject.job_name
     return replace(
         written,
-        actions=(*written.actions, DeleteSecret(name)),
+        actions=(*written.actions, *retain, DeleteSecret(name)),
         cleanup=(*leftovers.of_others(facts), *discard, Seal(name)),
     )
+
+
+def _outlive(subject: Subject) -> bool:
+    """Return whether the files stay when the Report is deleted."""
+    return subject.spec is not None and subject.spec.retention.on_delete is OnDelete.RETAIN
 
 
 def _replace_run(facts: Facts) -> Decision:

@@ -7,7 +7,7 @@ from report_operator.api.conditions import ENDED, ConditionType, Phase, Reason
 from report_operator.api.deliveries import Delivery
 from report_operator.api.report import Artifact, Condition, Period, QueuePlace, ReportSpec, ReportStatus
 from report_operator.api.run import Result
-from report_operator.plan import artifacts, deliveries, links
+from report_operator.plan import artifacts, deliveries, links, retention
 from report_operator.plan.facts import Facts
 from report_operator.plan.failure import Cause
 from report_operator.plan.objects import Job
@@ -110,14 +110,16 @@ def of_artifacts(
     delivered = deliveries.conclude(sent) if sent else None
     good = delivered is None or delivered.reason is Reason.DELIVERED
     text = rendered.message if delivered is None else f"{rendered.message} {delivered.message}"
+    done, spec = _seconds(facts.now), facts.subject.spec
     status = _of_run(facts, job, attempt).model_copy(
         update={
             "phase": Phase.SUCCEEDED if good else Phase.FAILED,
-            "completion_time": _seconds(facts.now),
+            "completion_time": done,
             "metrics": artifacts.metrics(result),
             "inline": artifacts.inline(result),
             "artifacts": files,
-            "links_renew_at": links.renewal_of(facts.subject.metadata.uid, _seconds(facts.now), files),
+            "links_renew_at": links.renewal_of(facts.subject.metadata.uid, done, files),
+            "expires_at": retention.expires_at(spec.retention, done) if spec is not None else None,
             "deliveries": sent,
         }
     )

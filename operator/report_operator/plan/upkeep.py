@@ -5,7 +5,7 @@ Only the status is ever changed: neither a run nor a new generation comes of it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Self
 
@@ -13,6 +13,8 @@ from report_operator.api.conditions import Phase
 from report_operator.api.download import LinkPolicy
 
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
+LOOK_AGAIN = timedelta(hours=1)
+"""At a Report that is kept in spite of its age, until newer ones have succeeded."""
 _WITH_FILES = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 
 
@@ -25,6 +27,8 @@ class Step(Enum):
     """Put new links into the status."""
     UNLINK = auto()
     """Take the links out of the status."""
+    EXPIRE = auto()
+    """Delete the files; then the Report if a ScheduledReport has made it, or else mark it as Expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Kept:
     wants_links: bool
     renew_at: datetime | None
     """When its links are to be renewed; None when that is not known."""
+    expires_at: datetime | None
+    """When its files have been kept for their time; None for never."""
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any], *, links_allowed: bool) -> Self | None:
@@ -52,20 +58,35 @@ class Kept:
             has_links=any("downloadURL" in file for file in files),
             wants_links=links_allowed and download.get("links") != LinkPolicy.DISABLED,
             renew_at=_time(status.get("linksRenewAt")),
+            expires_at=_time(status.get("expiresAt")),
         )
 
+    def has_expired(self, now: datetime) -> bool:
+        """Return whether its files have been kept for their time."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def step(self, now: datetime, *, is_last_good: bool = False) -> Step:
+        """Return what to do now; `is_last_good` says that its ScheduledReport keeps it whatever its age."""
+        if self.has_expired(now) and not is_last_good:
+            return Step.EXPIRE
+        due = self._links_due_at
+        if due is None or due > now:
+            return Step.WAIT
+        return Step.SIGN if self.wants_links else Step.UNLINK
+
+    def due_at(self, now: datetime, *, is_last_good: bool = False) -> datetime | None:
+        """Return when something is to be done; None for never.
+
+        One that is kept in spite of its age is looked at now and again: nobody tells when it is not the last any more.
+        """
+        again = now + LOOK_AGAIN if is_last_good and self.has_expired(now) else self.expires_at
+        return min((each for each in (again, self._links_due_at) if each is not None), default=None)
+
     @property
-    def due_at(self) -> datetime | None:
-        """Return when something is to be done; None for never."""
+    def _links_due_at(self) -> datetime | None:
         if self.has_links != self.wants_links:
             return AT_ONCE
         return (self.renew_at or AT_ONCE) if self.has_links else None
-
-    def step(self, now: datetime) -> Step:
-        """Return what to do now."""
-        if self.due_at is None or self.due_at > now:
-            return Step.WAIT
-        return Step.SIGN if self.wants_links else Step.UNLINK
 
 
 def _time(text: str | None) -> datetime | None:

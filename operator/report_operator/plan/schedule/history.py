@@ -23,10 +23,23 @@ def surplus(children: Iterable[Child], history: History, counted_until: datetime
     found: list[Child] = []
     for (_, successful), group in groups.items():
         limit = max(history.successful, history.keep_last) if successful else history.failed
-        newest_first = sorted(group, key=lambda child: (child.slot, child.name), reverse=True)
-        found += newest_first[limit:]
+        found += _newest_first(group)[limit:]
     deletable = [c for c in found if c.trigger is not Trigger.SCHEDULED or c.slot <= counted_until]
     return tuple(child.name for child in sorted(deletable, key=lambda child: (child.slot, child.name)))
+
+
+def last_good(children: Iterable[Child], variant: str, history: History) -> frozenset[str]:
+    """Return the Reports of a variant that are kept in any case, by name: the last `history.keepLast` that succeeded.
+
+    The age of their files is what `plan/upkeep.py` decides by; it asks here for those that it must leave.
+    """
+    good = [c for c in children if c.phase == "Succeeded" and c.variant == variant and not c.is_deleted]
+    counted = [child for child in good if child.trigger in (Trigger.SCHEDULED, Trigger.MANUAL)]
+    return frozenset(child.name for child in _newest_first(counted)[: history.keep_last])
+
+
+def _newest_first(children: Iterable[Child]) -> list[Child]:
+    return sorted(children, key=lambda child: (child.slot, child.name), reverse=True)
 
 
 def ownership(children: Iterable[Child], history: History) -> Ownership:

@@ -1,0 +1,46 @@
+"""How long the files of a Report are kept, and what its status says when they are gone."""
+
+from datetime import UTC, datetime
+
+from report_operator.api.conditions import ConditionType, Phase, Reason
+from report_operator.api.report import Condition, ReportStatus
+from report_operator.api.retention import Retention, parse_lifetime
+from report_operator.plan.subject import Subject
+
+
+def expires_at(retention: Retention, completed: datetime) -> datetime | None:
+    """Return when the files of a run that ended at `completed` are to go; None for never."""
+    ttl = parse_lifetime(retention.ttl)
+    return completed + ttl if ttl is not None else None
+
+
+def of_expired(subject: Subject, now: datetime) -> ReportStatus:
+    """Return the status of a Report whose files were kept for their time: nothing of their content is left in it.
+
+    There is no Ready condition any more: it would be a lie as True, and as False kstatus would take the Report for one
+    that is still being worked on, so that Flux and `helm upgrade --wait` would wait for it in vain.
+    """
+    known = subject.status
+    until = f"until {known.expires_at:%Y-%m-%dT%H:%M:%SZ}" if known.expires_at is not None else "for their time"
+    message = f"The files were kept {until} (spec.retention.ttl). Edit the spec to make them again."
+    expired = Condition(
+        type=ConditionType.EXPIRED,
+        status="True",
+        reason=Reason.EXPIRED,
+        message=message,
+        last_transition_time=now.astimezone(UTC).replace(microsecond=0),
+        observed_generation=subject.metadata.generation,
+    )
+    kept = [each for each in known.conditions if each.type == ConditionType.DELIVERED]
+    return known.model_copy(
+        update={
+            "phase": Phase.EXPIRED,
+            "reason": Reason.EXPIRED,
+            "message": message,
+            "artifacts": [],
+            "links_renew_at": None,
+            "metrics": {},
+            "inline": None,
+            "conditions": [*kept, expired],
+        }
+    )
