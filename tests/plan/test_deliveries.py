@@ -9,7 +9,7 @@ from report_operator.api.deliveries import Delivery, Problem
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.run import EXIT_USER_ERROR, LEDGER_FILE, Outcome, StoredFile
 from report_operator.plan import leftovers, secret
-from report_operator.plan.facts import Decision, DiscardArtifacts, Seal
+from report_operator.plan.facts import Decision, DiscardArtifacts, ReadResult, Seal
 from report_operator.plan.report import decide
 from report_operator.plan.subject import Subject
 from tests.support.objects import (
@@ -122,11 +122,42 @@ def test_a_run_that_failed_before_has_sent_nothing() -> None:
     manifest = report(spec=DELIVERED)
     mine = job(Subject.from_manifest(manifest), condition("Failed", "PodFailurePolicy"))
     message = failure_message(Reason.QUERY_FAILED, "no such table", Stage.FETCH)
-    decision = decide(facts(manifest, jobs=(mine,), pods=(pod(mine, ended(EXIT_USER_ERROR, message), phase="Failed"),)))
+    died = pod(mine, ended(EXIT_USER_ERROR, message), phase="Failed")
+    decision = decide(facts(manifest, jobs=(mine,), pods=(died,), stored=stored(None, "nothing is there")))
     assert conditions(decision) == {
         name: ("True" if name == "Stalled" else "False", "QueryFailed")
         for name in ("Ready", "Stalled", "Rendered", "Delivered")
     }
+
+
+def interrupted(**fields: Any) -> Decision:
+    """Return the decision about a run that met its deadline, after the store was read or before."""
+    manifest = report(spec=DELIVERED)
+    mine = job(Subject.from_manifest(manifest), condition("Failed", "DeadlineExceeded", "too long"))
+    return decide(facts(manifest, jobs=(mine,), **fields))
+
+
+@pytest.mark.requirement("N1")
+def test_a_run_that_was_ended_while_it_delivered_keeps_its_files() -> None:
+    """Somebody may have a mail with links to them."""
+    assert interrupted().actions == (ReadResult(None),)
+    subject = Subject.from_manifest(report(spec=DELIVERED))
+    unknown = [failed(name, "Unknown", unknown=1) for name in ("hook", "chat")]
+    left = stored(result(subject, deliveries=unknown, ledger=LEDGER), sizes={LEDGER_FILE: 100})
+    decision = interrupted(stored=left)
+    assert decision.status
+    assert (decision.status.phase, decision.status.reason) == (Phase.FAILED, Reason.DELIVERY_UNKNOWN)
+    assert len(decision.status.artifacts) == 3
+    assert "The run was ended after spec.run.timeout (30m)." in (decision.status.message or "")
+    assert not [action for action in decision.cleanup if isinstance(action, DiscardArtifacts)]
+
+
+def test_a_run_that_was_ended_before_it_delivered_has_left_nothing() -> None:
+    decision = interrupted(stored=stored(None, "nothing is there"))
+    assert decision.status
+    assert (decision.status.phase, decision.status.reason) == (Phase.FAILED, Reason.DEADLINE_EXCEEDED)
+    assert decision.status.artifacts == []
+    assert [action for action in decision.cleanup if isinstance(action, DiscardArtifacts)]
 
 
 def test_destinations_that_the_spec_does_not_name_are_left_out() -> None:

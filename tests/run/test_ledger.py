@@ -16,7 +16,7 @@ import pytest
 
 from report_operator.api.conditions import Stage
 from report_operator.api.deliveries import DeliveryState, Entry
-from report_operator.api.run import Request
+from report_operator.api.run import Request, Result
 from report_operator.run.destinations.email import EmailChannel
 from report_operator.run.fetch import fetch
 from report_operator.run.ledger import Ledger
@@ -57,7 +57,7 @@ class Front:
 
     def respond(self, asked: Asked) -> Answer:
         hit = asked.method == "PUT" and self.process is not None
-        if hit and self.kill_before and self.kill_before in asked.path:
+        if hit and self.kill_before and self.kill_before in asked.path and self._is_due(asked):
             self.kill()
         answer = httpx.request(
             asked.method, f"{self.store.endpoint}{asked.path}", headers=asked.headers, content=asked.body
@@ -72,6 +72,10 @@ class Front:
         """End the process, and its connection here."""
         self.end()
         raise ConnectionAbortedError
+
+    def _is_due(self, asked: Asked) -> bool:
+        """Return whether an upload is the last of its kind: the result is stored before the deliveries, too."""
+        return "result.json" not in asked.path or "PUT result.json" in self.passed
 
     @property
     def is_running(self) -> bool:
@@ -151,6 +155,8 @@ def test_killed(
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert not shipment.workspace.termination_log.exists()
+    [left] = Result.model_validate_json(shipment.stored()["result.json"]).deliveries
+    assert left.state is DeliveryState.UNKNOWN, "the operator has something to go by, should there be no other attempt"
 
     front.process = None
     web.answer()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from report_operator.api.conditions import Reason
-from report_operator.api.deliveries import Delivery, DeliveryState
+from report_operator.api.deliveries import ERROR_LENGTH, Delivery, DeliveryState
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import Result
 from report_operator.plan.failure import Cause
@@ -11,9 +11,12 @@ from report_operator.plan.failure import Cause
 _UNREPORTED = "the run does not report it"
 
 
-def check(spec: ReportSpec, result: Result) -> list[Delivery]:
-    """Return what became of each destination of the spec, in its order; others are left out."""
-    reported = {delivery.name: delivery for delivery in result.deliveries}
+def check(spec: ReportSpec, result: Result, ended_by: str = "") -> list[Delivery]:
+    """Return what became of each destination of the spec, in its order; others are left out.
+
+    `ended_by` is why the run was ended before it had delivered, if it was.
+    """
+    reported = {delivery.name: _explained(delivery, ended_by) for delivery in result.deliveries}
     return [
         reported.get(each.name)
         or Delivery(
@@ -24,6 +27,12 @@ def check(spec: ReportSpec, result: Result) -> list[Delivery]:
         )
         for each in spec.destinations
     ]
+
+
+def _explained(delivery: Delivery, ended_by: str) -> Delivery:
+    if not ended_by or delivery.last_error is None:
+        return delivery
+    return delivery.model_copy(update={"last_error": f"{delivery.last_error}: {ended_by}"[:ERROR_LENGTH]})
 
 
 def conclude(deliveries: Sequence[Delivery]) -> Cause:

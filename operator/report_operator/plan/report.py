@@ -95,10 +95,13 @@ def _with_job(facts: Facts, spec: ReportSpec, job: Job) -> Decision:
     if isinstance(found, Going):
         written = _write(facts, status.of_going(facts, job, found.phase, found.cause, found.attempt))
         return replace(written, cleanup=leftovers.of_others(facts), requeue_after=_look_again(facts, job, found.phase))
-    if isinstance(found, Failed):
+    if isinstance(found, Failed) and not spec.destinations:
         return _finish(facts, status.of_failure(facts, job, found.cause, found.attempt))
     if facts.stored is None:
-        return Decision(actions=(ReadResult(found.outcome),))
+        # A run that was ended while it delivered has left a result: recipients may have links to its files.
+        return Decision(actions=(ReadResult(None if isinstance(found, Failed) else found.outcome),))
+    if isinstance(found, Failed):
+        return _finish(facts, _of_interrupted(facts, spec, job, found, facts.stored))
     return _finish(facts, _of_result(facts, spec, job, found, facts.stored))
 
 
@@ -111,6 +114,16 @@ def _of_result(facts: Facts, spec: ReportSpec, job: Job, ended: EndedWell, store
         return status.of_failure(facts, job, files, ended.attempt)
     sent = deliveries.check(spec, stored.result)
     return status.of_artifacts(facts, job, ended.attempt, result=stored.result, files=files, sent=sent)
+
+
+def _of_interrupted(facts: Facts, spec: ReportSpec, job: Job, failed: Failed, stored: Stored) -> ReportStatus:
+    files = None
+    if stored.result is not None:
+        files = artifacts.check(spec, facts.subject.run_id, stored.result, stored.files)
+    if stored.result is None or not isinstance(files, list):
+        return status.of_failure(facts, job, failed.cause, failed.attempt)
+    sent = deliveries.check(spec, stored.result, failed.cause.message)
+    return status.of_artifacts(facts, job, failed.attempt, result=stored.result, files=files, sent=sent)
 
 
 def _finish(facts: Facts, final: ReportStatus) -> Decision:

@@ -22,6 +22,7 @@ ATTEMPTS = 12
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 300.0
 """Seconds between two tries, at most: half of it to all of it, doubled each time; a server may ask for more."""
 _NO_TIME = "the run's time (spec.run.timeout) was over before it could be sent"
+_ENDED = "the run was ended before it could tell whether this was sent"
 _FAULT = "a fault of report-operator; the traceback is in the log of container publish of the run's pod"
 
 _log = logging.getLogger(__name__)
@@ -37,6 +38,15 @@ def deliver(destinations: Sequence[Destination], package: Package, ledger: Ledge
     with ThreadPoolExecutor(len(destinations)) as pool:
         couriers = [_Courier(destination, package, ledger, until) for destination in destinations]
         return list(chain.from_iterable(pool.map(_Courier.deliver, couriers)))
+
+
+def begun(destinations: Sequence[Destination]) -> list[Entry]:
+    """Return the entries as they are when the run is ended before it can say more."""
+    return [
+        Entry(destination=destination.name, recipient=recipient, state=DeliveryState.UNKNOWN, last_error=_ENDED)
+        for destination in destinations
+        for recipient in destination.recipients
+    ]
 
 
 @dataclass

@@ -4,12 +4,12 @@ import base64
 import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from report_operator.api.conditions import Reason
-from report_operator.api.deliveries import Deliveries
+from report_operator.api.deliveries import Deliveries, Entry
 from report_operator.api.fields import Model
 from report_operator.api.outputs import INLINE_LIMIT, OutputFormat
 from report_operator.api.run import (
@@ -22,7 +22,7 @@ from report_operator.api.run import (
     Result,
     StoredFile,
 )
-from report_operator.run.delivery import deliver
+from report_operator.run.delivery import begun, deliver
 from report_operator.run.destinations.package import Package
 from report_operator.run.digests import chunks, digests
 from report_operator.run.failure import RunError
@@ -44,7 +44,8 @@ def publish(request: Request, rendered: Rendered, links: Links, workspace: Works
 
     The store checks each upload against its Content-MD5 (RFC 1864), so what it keeps is what was rendered. Raises
     RunError: StoreUnavailable, StoreRefused, InternalError when there is no link for a file. A delivery that fails is
-    told in the result: the files are there all the same.
+    told in the result: the files are there all the same. So they are when the run is ended while it delivers: a result
+    that says so is stored before.
     """
     if missing := {*(file.name for file in rendered.files), RESULT_FILE} - links.uploads.keys():
         raise RunError(Reason.INTERNAL_ERROR, f"no upload link for {', '.join(sorted(missing))}")
@@ -56,9 +57,9 @@ def publish(request: Request, rendered: Rendered, links: Links, workspace: Works
         result = Result(run_id=request.run_id, files=stored, metrics=rendered.metrics, inline=inline, inline_size=size)
         if links.deliver_until is not None:
             package = Package(request, rendered, stored, links, workspace, Redactor.of(workspace.secrets))
+            uploader.put_result(result, begun(request.spec.destinations))
             entries = deliver(request.spec.destinations, package, Ledger(store, links.entries), links.deliver_until)
-            listed = uploader.put_json(LEDGER_FILE, json_bytes(Deliveries(run_id=request.run_id, entries=entries)))
-            result = result.model_copy(update={"deliveries": totals(entries), "ledger": listed})
+            return uploader.put_result(result, entries)
         uploader.put_json(RESULT_FILE, json_bytes(result))
     return result
 
@@ -103,6 +104,13 @@ class _Uploader:
         self._store.put(name, self._links.uploads[name], lambda: content, headers)
         digest = hashlib.sha256(content).hexdigest()
         return StoredFile(name=name, format=OutputFormat.JSON, size=len(content), sha256=digest)
+
+    def put_result(self, result: Result, entries: Sequence[Entry]) -> Result:
+        """Store the ledger and the result with its totals; return the result."""
+        listed = self.put_json(LEDGER_FILE, json_bytes(Deliveries(run_id=result.run_id, entries=list(entries))))
+        whole = result.model_copy(update={"deliveries": totals(entries), "ledger": listed})
+        self.put_json(RESULT_FILE, json_bytes(whole))
+        return whole
 
     def _counted(self, path: Path) -> Iterator[bytes]:
         for chunk in chunks(path):
