@@ -24,9 +24,12 @@ Json = dict[str, Any]
 SCHEDULES = 25
 VARIANTS = ("emea", "apac")
 MINUTES = 5
+CALM = 120
+"""Seconds for the last operators to make up for what is late."""
 _MINUTELY: Json = {
     "schedule": ["* * * * *"],
     "concurrencyPolicy": "Allow",
+    "catchUp": {"policy": "All"},
     "history": {"successful": 100, "failed": 100},
     "variants": [{"name": name} for name in VARIANTS],
     "template": {"spec": objects.SPEC},
@@ -40,22 +43,24 @@ def test_each_slot_has_one_report(api: httpx.Client, access: Path, store: Seawee
         manifest = {"apiVersion": "report-operator.io/v1alpha1", "kind": "ScheduledReport"}
         team.post("scheduledreports", manifest | {"metadata": {"name": f"every-{number}"}, "spec": _MINUTELY})
     made: list[Json] = []
-    stop = threading.Event()
     began = next_minute(datetime.now(UTC))
-    ended = began + timedelta(minutes=MINUTES)
+    slots = [objects.text(began + timedelta(minutes=minute)) for minute in range(MINUTES)]
+    expected = {(f"every-{n}", name, slot) for n in range(SCHEDULES) for name in VARIANTS for slot in slots}
+    done, stop = threading.Event(), threading.Event()
     watcher = threading.Thread(target=_watch, args=(team, made, stop))
+    ended = began + timedelta(minutes=MINUTES)
     processes = [
-        threading.Thread(target=_live_and_die, args=(partial(operator, access, store, log), ended, seed))
+        threading.Thread(target=_live_and_die, args=(partial(operator, access, store, log), ended, done, seed))
         for seed, log in enumerate((tmp_path / "one", tmp_path / "two"))
     ]
     for thread in (watcher, *processes):
         thread.start()
-    for thread in processes:
-        thread.join()
+    while any(thread.is_alive() for thread in processes):
+        time.sleep(1)
+        if expected <= {identity(each) for each in list(made)}:
+            done.set()
     stop.set()
     watcher.join()
-    slots = [objects.text(began + timedelta(minutes=minute)) for minute in range(MINUTES)]
-    expected = {(f"every-{n}", name, slot) for n in range(SCHEDULES) for name in VARIANTS for slot in slots}
     found = Counter(identity(each) for each in made)
     assert {one for one, count in found.items() if count > 1} == set()
     assert expected - set(found) == set()
@@ -90,11 +95,15 @@ def _watch(team: Team, made: list[Json], stop: threading.Event) -> None:
                     made.append(event["object"])
 
 
-def _live_and_die(start: Callable[[], Any], ended: datetime, seed: int) -> None:
-    """Let one operator after the other live for a while, kill it, and let the last one live until after the end."""
+def _live_and_die(start: Callable[[], Any], ended: datetime, done: threading.Event, seed: int) -> None:
+    """Let one operator after the other live for a while and kill it, and let the last one live until all is done."""
     chance = random.Random(seed)
-    while (left := (ended - datetime.now(UTC)).total_seconds()) > 0:
+    while datetime.now(UTC) < ended:
         with start() as process:
-            life = chance.uniform(4, 30)
-            time.sleep(life if life < left else left + 20)
+            if chance.random() < 0.8:
+                process.wait_ready()  # or else it dies while it learns what there is
+            time.sleep(chance.uniform(1, 20))
             process.process.send_signal(signal.SIGKILL)
+    with start() as process:
+        process.wait_ready()
+        done.wait(CALM)

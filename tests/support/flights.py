@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from tests.support.apiserver import ROOT
-from tests.support.cluster import Cluster, CommandError
+from tests.support.cluster import Cluster, CommandError, eventually
 
 FLIGHTS = 336_776
 MISSING = "NA"
@@ -69,7 +69,7 @@ def load(cluster: Cluster, namespace: str, progress: Callable[[int, int], None] 
 
     `progress` hears of bytes done and bytes in all.
     """
-    if _is_full(cluster, namespace):
+    if eventually(lambda: _is_full(cluster, namespace), _PATIENCE, "PostgreSQL answers"):
         return False
     tables = {name: read_csv(name) for name in ("airlines", "airports", "flights")}
     total, done = sum(map(len, tables.values())), 0
@@ -91,6 +91,8 @@ def load(cluster: Cluster, namespace: str, progress: Callable[[int, int], None] 
     return True
 
 
+_PATIENCE = 60
+"""Seconds."""
 _PSQL = ("psql", "--username=reports", "--dbname=flights", "--set=ON_ERROR_STOP=1", "--quiet", "-tA", "-c")
 
 
@@ -98,7 +100,11 @@ def _psql(cluster: Cluster, namespace: str, statement: str) -> str:
     return cluster.kubectl("exec", "deploy/postgres", f"--namespace={namespace}", "--", *_PSQL, statement)
 
 
-def _is_full(cluster: Cluster, namespace: str) -> bool:
-    if not _psql(cluster, namespace, "select to_regclass('flights')").strip():
-        return False
-    return int(_psql(cluster, namespace, "select count(*) from flights")) == FLIGHTS
+def _is_full(cluster: Cluster, namespace: str) -> bool | None:
+    """Return whether all flights are there; None when that cannot be asked yet: a busy node may refuse."""
+    try:
+        if not _psql(cluster, namespace, "select to_regclass('flights')").strip():
+            return False
+        return int(_psql(cluster, namespace, "select count(*) from flights")) == FLIGHTS
+    except CommandError:
+        return None
