@@ -62,7 +62,7 @@ class Config(BaseModel):
     """Reports that are worked on at the same time."""
     links: bool = True
     """Whether signed links are made; without them files are read with credentials of the store."""
-    sweep_interval: Duration = "30m"
+    sweep_interval: Duration = "50m"
     """How often the store is searched for files of Reports that are gone, at least."""
     sweep_grace: Duration = "30m"
     """How old such files are at least when they are deleted."""
