@@ -1,8 +1,13 @@
 """What the chart makes, before any cluster sees it."""
 
+import json
+
 import yaml
 
 import report_operator
+from report_operator.api.destinations import KINDS
+from report_operator.api.outputs import OutputFormat
+from report_operator.api.policy import Policy
 from report_operator.control.config import PREFIX, Config
 from tests.support.apiserver import ROOT
 from tests.support.chart import CHART, environment, helm, one, render
@@ -88,8 +93,25 @@ def test_operator_understands_its_settings() -> None:
     assert config.store.public_endpoint is None
     assert config.store.path_style
     assert config.run_resources.limits == {"memory": "1Gi"}
+    assert config.policy.to_wire() == Policy().to_wire(), "the chart's defaults are the program's"
+    assert config.namespace == "reporting"
     for name in ("workers", "run_scratch_size", "job_ttl", "log_level", "image_pull_policy", "store_region"):
         assert getattr(config, name) == Config.model_fields[name].default, "the chart's defaults are the program's"
+
+
+def test_the_schema_of_the_policy_is_the_program_s() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["policy"]["properties"]
+    assert set(schema) == {field.alias for field in Policy.model_fields.values()}
+    assert schema["formats"]["items"]["enum"] == ["*", *(each.value for each in OutputFormat)]
+    assert schema["destinations"]["items"]["enum"] == ["*", *KINDS]
+
+
+def test_operator_understands_a_policy() -> None:
+    policy = {"formats": ["pdf"], "webhookNetworks": ["10.0.0.0/8"], "maxRows": 10_000_000, "maxSize": 5000}
+    settings = environment(one(render({"policy": policy}), "Deployment", "report-operator"), "operator")
+    read = Config.from_env({name: value for name, value in settings.items() if name.startswith(PREFIX)}).policy
+    assert read.to_wire() == Policy.read(policy).to_wire()
+    assert read.max_bytes == 5000
 
 
 def test_services_find_their_pods() -> None:

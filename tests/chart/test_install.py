@@ -114,10 +114,32 @@ def test_namespace_of_the_plain_manifests_is_restricted(api: httpx.Client) -> No
 
 def test_operator_may_do_this_and_no_more(api: httpx.Client) -> None:
     """The rights that the API server itself works out for the operator's ServiceAccount, in any namespace."""
+    assert rights(api, "anywhere") == {
+        "reports.report-operator.io": {"create", "delete", "get", "list", "patch", "watch"},
+        "reports/status.report-operator.io": {"update"},
+        "reports/finalizers.report-operator.io": {"update"},
+        "scheduledreports.report-operator.io": {"get", "list", "watch"},
+        "scheduledreports/status.report-operator.io": {"update"},
+        "scheduledreports/finalizers.report-operator.io": {"update"},
+        "jobs.batch": {"create", "delete", "get", "list", "patch", "watch"},
+        "pods": {"get", "list", "watch"},
+        "secrets": {"create", "delete"},
+        "events": {"create", "list"},
+        "customresourcedefinitions.apiextensions.k8s.io": {"get", "list", "watch"},
+    }
+
+
+def test_operator_lists_config_maps_in_its_own_namespace_only(api: httpx.Client) -> None:
+    here = rights(api, "report-operator")
+    assert here == rights(api, "anywhere") | {"configmaps": {"list"}}
+
+
+def rights(api: httpx.Client, namespace: str) -> dict[str, set[str]]:
+    """Return the operator's verbs in a namespace by resource, without what everybody may."""
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectRulesReview",
-        "spec": {"namespace": "anywhere"},
+        "spec": {"namespace": namespace},
     }
     groups = ["system:authenticated", "system:serviceaccounts"]
     headers = [("Impersonate-User", OPERATOR), *(("Impersonate-Group", group) for group in groups)]
@@ -131,19 +153,7 @@ def test_operator_may_do_this_and_no_more(api: httpx.Client) -> None:
     }
     everybody = {f"selfsubject{name}.authorization.k8s.io" for name in ("accessreviews", "rulesreviews")}
     everybody.add("selfsubjectreviews.authentication.k8s.io")
-    assert {name: verbs for name, verbs in granted.items() if name not in everybody} == {
-        "reports.report-operator.io": {"create", "delete", "get", "list", "patch", "watch"},
-        "reports/status.report-operator.io": {"update"},
-        "reports/finalizers.report-operator.io": {"update"},
-        "scheduledreports.report-operator.io": {"get", "list", "watch"},
-        "scheduledreports/status.report-operator.io": {"update"},
-        "scheduledreports/finalizers.report-operator.io": {"update"},
-        "jobs.batch": {"create", "delete", "get", "list", "patch", "watch"},
-        "pods": {"get", "list", "watch"},
-        "secrets": {"create", "delete"},
-        "events": {"create", "list"},
-        "customresourcedefinitions.apiextensions.k8s.io": {"get", "list", "watch"},
-    }
+    return {name: verbs for name, verbs in granted.items() if name not in everybody}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,11 @@ import pytest
 from report_operator.control.config import Config, ConfigError
 from report_operator.plan.run_queue import Limits
 
-LEAST = {"REPORT_OPERATOR_IMAGE": "example/report-operator:1", "REPORT_OPERATOR_STORE_BUCKET": "reports"}
+LEAST = {
+    "REPORT_OPERATOR_IMAGE": "example/report-operator:1",
+    "REPORT_OPERATOR_NAMESPACE": "reporting",
+    "REPORT_OPERATOR_STORE_BUCKET": "reports",
+}
 
 
 def test_defaults() -> None:
@@ -28,6 +32,7 @@ def test_every_setting_arrives() -> None:
         "RUN_LIMIT_TOTAL": "7",
         "RUN_LIMIT_PER_NAMESPACE": "0",
         "JOB_TTL": "10m",
+        "POLICY": '{"formats": ["pdf"], "maxRows": 7}',
         "LINKS": "false",
         "SWEEP_INTERVAL": "5m",
         "SWEEP_GRACE": "2h",
@@ -44,6 +49,7 @@ def test_every_setting_arrives() -> None:
     assert config.run_limits == Limits(7, None)
     assert config.job_ttl_time == timedelta(minutes=10)
     assert config.links is False
+    assert (config.policy.formats, config.policy.max_rows, config.policy.max_retries) == (["pdf"], 7, 10)
     assert (config.sweep_interval_time, config.sweep_grace_time) == (timedelta(minutes=5), timedelta(hours=2))
     store = config.store
     assert (store.endpoint, store.public_endpoint) == ("http://store:8333", "https://files.example.com")
@@ -64,6 +70,8 @@ def test_empty_values_of_a_chart_are_no_values() -> None:
         ("RUN_LIMIT_TOTAL", "-1", "REPORT_OPERATOR_RUN_LIMIT_TOTAL='-1'"),
         ("RUN_RESOURCES", "{", "REPORT_OPERATOR_RUN_RESOURCES='{'"),
         ("RUN_SCRATCH_SIZE", "10 GB", "REPORT_OPERATOR_RUN_SCRATCH_SIZE='10 GB'"),
+        ("POLICY", '{"maxRows": -1}', "REPORT_OPERATOR_POLICY.maxRows=-1"),
+        ("POLICY", '{"maxrows": 1}', "REPORT_OPERATOR_POLICY.maxrows=1"),
         ("JOB_TTL", "1 day", "REPORT_OPERATOR_JOB_TTL='1 day'"),
         ("STORE_ENDPOINT", "store:8333", "REPORT_OPERATOR_STORE_ENDPOINT='store:8333'"),
         ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
@@ -79,5 +87,5 @@ def test_all_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(ConfigError) as raised:
         Config.from_env({"REPORT_OPERATOR_WORKERS": "many"})
     lines = str(raised.value).splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert "REPORT_OPERATOR_IMAGE is not set" in lines

@@ -17,6 +17,7 @@ from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler
 from report_operator.plan import names
 from report_operator.plan.job import RunDefaults
+from report_operator.plan.policy import Rules
 from report_operator.plan.run_queue import Limits
 from report_operator.plan.subject import Subject
 from report_operator.store.errors import StoreError
@@ -37,7 +38,9 @@ class Process:
         store = as_store(world)
         links = LinkMaker(store, allowed=True)
         actor = Actor(cluster, store, DEFAULTS, timedelta(hours=1), self.admission, links)
-        self._reconciler = Reconciler(cluster, actor, Manifests(), "operator-0", now=lambda: world.now)
+        self._reconciler = Reconciler(
+            cluster, actor, Manifests(), lambda _: Rules(), "operator-0", now=lambda: world.now
+        )
         self._look: Coroutine[Any, Any, Any] | None = None
 
     def step(self) -> bool:

@@ -11,6 +11,7 @@ from report_operator.control.links import LinkMaker
 from report_operator.control.manifests import Manifests
 from report_operator.control.reconcile import Reconciler
 from report_operator.plan.job import RunDefaults
+from report_operator.plan.policy import Rules
 from report_operator.plan.run_queue import Limits
 from tests.support import objects
 from tests.support.simulation import SimulatedCluster, World, admission, as_store, step
@@ -38,7 +39,9 @@ class Play:
         defaults = RunDefaults(image="example/report-operator:1")
         store, queue = as_store(self.world), admission(self.world, Limits())
         actor = Actor(cluster, store, defaults, timedelta(hours=1), queue, LinkMaker(store, allowed=True))
-        self.reconciler = Reconciler(cluster, actor, Manifests(), "operator-0", now=lambda: self.world.now)
+        self.reconciler = Reconciler(
+            cluster, actor, Manifests(), lambda _: Rules(), "operator-0", now=lambda: self.world.now
+        )
 
     def look(self) -> list[str]:
         """Return the calls of a look."""

@@ -14,6 +14,7 @@ from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.manifests import Manifests
 from report_operator.control.schedules import ScheduleReconciler
+from report_operator.plan.policy import Rules
 from tests.support.schedules import MINUTELY, TWO, World, utc
 
 Json = dict[str, Any]
@@ -66,7 +67,13 @@ class Play:
         self.clockwork = Clockwork(self.rung.append, lambda: self.now)
         self.children = Children()
         self.reconciler = ScheduleReconciler(
-            cast("Cluster", self.cluster), Manifests(), self.children, self.clockwork, "operator-0", lambda: self.now
+            cast("Cluster", self.cluster),
+            Manifests(),
+            self.children,
+            self.clockwork,
+            lambda _: Rules(),
+            "operator-0",
+            lambda: self.now,
         )
 
     async def look(self) -> list[str]:

@@ -61,6 +61,7 @@ class OperatorProcess:
         settings = {
             "IMAGE": self.image,
             "STORE_ENDPOINT": store,
+            "NAMESPACE": OPERATOR_NAMESPACE,
             "STORE_BUCKET": "reports",
             "STORE_PATH_STYLE": "true",
             "HTTP_HOST": "127.0.0.1",

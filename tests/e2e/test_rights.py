@@ -28,6 +28,12 @@ def test_operator_reads_no_secret(team: Team) -> None:
     assert "*" not in listed
 
 
+def test_operator_reads_config_maps_of_its_own_namespace_only(team: Team) -> None:
+    assert "configmaps" not in rights(team.cluster, OPERATOR, team.namespace)
+    [line] = [each for each in rights(team.cluster, OPERATOR, "report-operator").splitlines() if "configmaps" in each]
+    assert line.endswith("[list]")
+
+
 def test_run_has_no_rights_and_no_token(team: Team) -> None:
     team.create("rights", spec())
     team.wait("rights")

@@ -56,9 +56,10 @@ class Operator:
 
 
 def service_account(server: ApiServer, folder: Path) -> Path:
-    """Make the operator's service account with the chart's role; return a kubeconfig that uses it."""
+    """Make the operator's service account with the chart's roles; return a kubeconfig that uses it."""
     name = "report-operator"
-    role = next(o for o in chart.render() if o["kind"] == "ClusterRole" and o["metadata"]["name"] == name)
+    rendered = chart.render(namespace=NAMESPACE)
+    role = chart.one(rendered, "ClusterRole", name)
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRoleBinding",
@@ -73,6 +74,8 @@ def service_account(server: ApiServer, folder: Path) -> Path:
             (f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", {"metadata": {"name": name}}),
             (f"{rbac}/clusterroles", role),
             (f"{rbac}/clusterrolebindings", binding),
+            (f"{rbac}/namespaces/{NAMESPACE}/roles", chart.one(rendered, "Role", f"{name}-policies")),
+            (f"{rbac}/namespaces/{NAMESPACE}/rolebindings", chart.one(rendered, "RoleBinding", f"{name}-policies")),
         ):
             api.post(path, json=manifest).raise_for_status()
         token_path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{name}/token"
@@ -105,6 +108,7 @@ def operator(access: Path, store: SeaweedFS, log: Path, **settings: str) -> Iter
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "REPORT_OPERATOR_IMAGE": "example/report-operator:1",
+        "REPORT_OPERATOR_NAMESPACE": NAMESPACE,
         "REPORT_OPERATOR_STORE_BUCKET": "reports",
         "REPORT_OPERATOR_STORE_ENDPOINT": store.endpoint,
         "REPORT_OPERATOR_STORE_PATH_STYLE": "true",

@@ -95,6 +95,8 @@ class Cluster:
             "image": {"tag": "dev"},
             # The tag stays the same; with it a pod of an older build is replaced.
             "podAnnotations": {"images": " ".join(sorted(path.parent.name for path in archives))},
+            # The web servers of the tests are within the cluster.
+            "policy": {"webhookNetworks": ["10.0.0.0/8"]},
             "store": {
                 "publicEndpoint": f"http://{self.node_address()}:{STORE_PORT}",
                 "embedded": {

@@ -143,3 +143,8 @@ class Reason(StrEnum):
     """A fault of report-operator; the logs of the run hold the traceback."""
     POD_LOST = "PodLost"
     """A pod ended without saying why (node gone, eviction, kill)."""
+
+
+WITHOUT_RUN = frozenset({Reason.INVALID_SPEC, Reason.NOT_ALLOWED_BY_POLICY})
+"""Reasons of a Report that had no run at all, and may get one though it is not edited: after an upgrade of the
+operator, or a change of the policy. Runs may end with them too; their status has a run id."""

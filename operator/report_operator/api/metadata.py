@@ -20,6 +20,11 @@ RUN_ID_LABEL = f"{GROUP}/run-id"
 KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """On a Job: Kueue's LocalQueue that starts it (https://kueue.sigs.k8s.io/docs/tasks/run/jobs/)."""
 
+POLICY_LABEL = f"{GROUP}/policy"
+"""On a ConfigMap in the operator's namespace: the namespace whose policy it holds, in POLICY_KEY."""
+POLICY_KEY = "policy.yaml"
+"""Key of that ConfigMap."""
+
 FIELD_MANAGER = "report-operator"
 """Field manager of every write of the operator."""
 

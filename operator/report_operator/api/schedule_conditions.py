@@ -33,6 +33,8 @@ class ScheduleReason(StrEnum):
     """A cron line never fires or cannot be read, or the time zone is unknown."""
     INVALID_SPEC = "InvalidSpec"
     """This version of the operator cannot read the spec; the message names the field."""
+    NOT_ALLOWED_BY_POLICY = "NotAllowedByPolicy"
+    """The platform team's policy does not allow what the Reports would ask for; the message names the rule."""
     NOTICE_REFUSED = "NoticeRefused"
     """Of an Event: the API server refused the notice to owners (admission, quota, policy)."""
 

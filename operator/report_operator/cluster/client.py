@@ -131,6 +131,10 @@ class Cluster:
         path = f"/api/v1/namespaces/{namespace}/events"
         return await self._items(path, {"fieldSelector": f"involvedObject.uid={uid}"})
 
+    async def config_maps(self, namespace: str, label: str) -> list[Json]:
+        """Return the ConfigMaps of a namespace that have this label, whatever its value."""
+        return await self._items(f"/api/v1/namespaces/{namespace}/configmaps", {"labelSelector": label})
+
     async def create_event(self, manifest: Json) -> None:
         """Record an Event."""
         namespace = manifest["metadata"]["namespace"]

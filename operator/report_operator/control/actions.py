@@ -102,7 +102,7 @@ class Actor:
         await self.store.ensure_bucket()
         links = await self._sign_links(subject, spec, facts.now)
         try:
-            await self._create_secret(subject, secret.manifest(subject, spec, links, facts.now))
+            await self._create_secret(subject, secret.manifest(subject, spec, facts.rules.policy, links, facts.now))
             created = await self.cluster.create_job(job.manifest(subject, spec, self.defaults))
         except (AlreadyExistsError, RefusedError) as error:
             return replace(facts, refusal=await self._refusal(subject, error))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, Valida
 
 from report_operator.api.fields import Duration, parse_duration
 from report_operator.api.job import Resources
+from report_operator.api.policy import Policy
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.run_queue import Limits
 from report_operator.store.s3 import S3Settings
@@ -58,6 +59,10 @@ class Config(BaseModel):
     """Runs that may be under way in the cluster at the same time; 0 is no limit."""
     run_limit_per_namespace: Annotated[int, Field(ge=0)] = 20
     """Runs that may be under way in a namespace at the same time; 0 is no limit."""
+    namespace: Annotated[str, Field(min_length=1)]
+    """The operator's own, with the ConfigMaps of policies."""
+    policy: Json[Policy] = Policy()
+    """The platform team's limits on Reports, as JSON, where a namespace has no others."""
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """Reports that are worked on at the same time."""
     links: bool = True

@@ -47,6 +47,10 @@ class Manifests:
         manifest: Json = json.loads(zlib.decompress(known[1]))
         return manifest
 
+    def keys(self, namespace: str) -> list[Key]:
+        """Return the keys of the objects of a namespace that are known."""
+        return [key for key in self._packed if key[0] == namespace]
+
     def take(self, key: Key) -> Json | None:
         """Return the object and forget it; None when it is not known."""
         manifest = self.get(key)

@@ -33,6 +33,11 @@ API_REQUESTS = Counter(
 )
 RUNS_WAITING = Gauge("report_operator_runs_waiting", "Runs that wait for their turn.", registry=REGISTRY)
 RUNS_WORKING = Gauge("report_operator_runs_working", "Runs that hold a place in the queue.", registry=REGISTRY)
+POLICIES_BROKEN = Gauge(
+    "report_operator_policies_broken",
+    "Namespaces that may run nothing, because their policy cannot be read.",
+    registry=REGISTRY,
+)
 RUNS = Counter("report_operator_runs", "Ended runs by phase and reason.", ["phase", "reason"], registry=REGISTRY)
 RUN_SECONDS = Histogram(
     "report_operator_run_seconds",

@@ -21,6 +21,7 @@ from report_operator.control.config import Config, ConfigError
 from report_operator.control.controller import Controller, Key
 from report_operator.control.links import LinkMaker
 from report_operator.control.manifests import Manifests
+from report_operator.control.policies import Policies
 from report_operator.control.reconcile import Reconciler, utc_now
 from report_operator.control.reports import Reports
 from report_operator.control.schedules import ScheduleReconciler
@@ -45,17 +46,20 @@ class Operator:
         self.admission = Admission(config.run_limits, self._call)
         link_maker = LinkMaker(store, config.links)
         actor = Actor(cluster, store, config.defaults, config.job_ttl_time, self.admission, link_maker)
-        of_reports = Reconciler(cluster, actor, pending, instance)
-        of_schedules = ScheduleReconciler(cluster, self.known_schedules, children, clockwork, instance, utc_now)
+        self.policies = Policies(cluster, config.namespace, config.policy, self._look_again)
+        rules = self.policies.of
+        of_reports = Reconciler(cluster, actor, pending, rules, instance)
+        of_schedules = ScheduleReconciler(cluster, self.known_schedules, children, clockwork, rules, instance, utc_now)
         self.reports = Controller("report", of_reports.reconcile)
         self.schedules = Controller("scheduled_report", of_schedules.reconcile)
         sweep = Sweep(cluster, store, config.sweep_interval_time, config.sweep_grace_time, utc_now)
         self.upkeep = Upkeep(cluster, link_maker, children, instance, utc_now)
         self._controllers = (self.reports, self.schedules, self.upkeep.controller)
         queues = {"queue": self.reports.queue, "schedules": self.schedules.queue}
-        self._followed = Reports(cluster, children, self.upkeep, pending, **queues)
+        self._followed = Reports(cluster, children, self.upkeep, self.policies, pending, **queues)
         self._endless = [
             asyncio.create_task(self._followed.follow(), name="reports"),
+            asyncio.create_task(self.policies.follow(), name="policies"),
             asyncio.create_task(clockwork.run(), name="clockwork"),
             asyncio.create_task(self.upkeep.clockwork.run(), name="upkeep"),
             asyncio.create_task(sweep.run(), name="sweep"),
@@ -69,7 +73,15 @@ class Operator:
     def _call(self, key: Key) -> None:
         self.reports.queue.add(key)
 
+    def _look_again(self, namespace: str) -> None:
+        """Have all looked at again that another policy may let run, or stop."""
+        for report in self.policies.refused(namespace):
+            self.reports.queue.add(report)
+        for schedule in self.known_schedules.keys(namespace):
+            self.schedules.queue.add(schedule)
+
     async def _start(self, workers: int) -> None:
+        await self.policies.listed.wait()
         self.reports.start(workers)
         # Before all Reports are known, a slot would seem to have none.
         await self._followed.listed.wait()
@@ -97,6 +109,8 @@ class Operator:
         """Return what is still missing, or an empty text."""
         if not self._followed.listed.is_set():
             return "the Reports have not been listed yet"
+        if not self.policies.listed.is_set():
+            return "the policies of namespaces have not been listed yet"
         if not self.admission.is_open:
             return "the Jobs have not been listed yet"
         running = {task.get_name() for task in asyncio.all_tasks() if not task.done()}
@@ -108,6 +122,7 @@ class Operator:
         for controller in self._controllers:
             metrics.QUEUE_LENGTH.labels(kind=controller.kind).set(len(controller.queue))
             metrics.QUEUE_WAIT.labels(kind=controller.kind).set(controller.queue.longest_wait)
+        metrics.POLICIES_BROKEN.set(self.policies.broken)
         metrics.RUNS_WAITING.set(self.admission.waiting)
         metrics.RUNS_WORKING.set(self.admission.working)
 

@@ -15,6 +15,7 @@ from report_operator.control.controller import Key, Next
 from report_operator.control.manifests import Manifests
 from report_operator.plan import event
 from report_operator.plan.facts import Announcement, Decision, Facts, ReadResult, StartRun
+from report_operator.plan.policy import Rules
 from report_operator.plan.report import decide
 from report_operator.plan.subject import Subject
 from report_operator.store.errors import StoreError
@@ -37,6 +38,8 @@ class Reconciler:
     actor: Actor
     pending: Manifests
     """Reports that the watch has told of since the last look."""
+    rules: Callable[[str], Rules]
+    """Returns the policy of a namespace."""
     instance: str
     """Name of the operator's pod, for Events."""
     now: Callable[[], datetime] = utc_now
@@ -70,6 +73,7 @@ class Reconciler:
 
     async def _look(self, manifest: Json, subject: Subject, *, look_for_jobs: bool) -> tuple[Decision, bool]:
         facts = await cluster_facts.gather(self.cluster, subject, self.now(), look_for_jobs=look_for_jobs)
+        facts = replace(facts, rules=self.rules(subject.metadata.namespace))
         try:
             facts, decision = await self._settle(facts)
         except (UnavailableError, StoreError) as error:

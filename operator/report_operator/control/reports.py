@@ -15,6 +15,7 @@ from report_operator.cluster.errors import ClusterError, ExpiredError
 from report_operator.control.children import Children
 from report_operator.control.controller import Key
 from report_operator.control.manifests import Manifests
+from report_operator.control.policies import Policies
 from report_operator.control.queue import WorkQueue
 from report_operator.control.upkeep import Upkeep
 from report_operator.plan import interest
@@ -29,7 +30,7 @@ RETRY_SECONDS = 5.0
 class Reports:
     """Feeds the queues with Reports that need a look, and with ScheduledReports whose Reports have ended or gone.
 
-    The upkeep is told of every Report.
+    The upkeep and the policies are told of every Report.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Reports:
         cluster: Cluster,
         children: Children,
         upkeep: Upkeep,
+        policies: Policies,
         pending: Manifests,
         *,
         queue: WorkQueue[Key],
@@ -45,6 +47,7 @@ class Reports:
         self._cluster = cluster
         self._children = children
         self._upkeep = upkeep
+        self._policies = policies
         self._pending = pending
         self._queue = queue
         self._schedules = schedules
@@ -94,12 +97,14 @@ class Reports:
         if event == "DELETED":
             self._look_at(self._children.drop(manifest))
             self._upkeep.forget(key_of(manifest))
+            self._policies.forget(key_of(manifest))
         elif event != "BOOKMARK":
             self._see(manifest, listed=False)
 
     def _see(self, manifest: Json, *, listed: bool) -> None:
         self._look_at(self._children.put(manifest))
         self._upkeep.note(manifest)
+        self._policies.note(manifest)
         if interest.in_report(manifest, listed=listed):
             self._pending.put(manifest)
             self._queue.add(key_of(manifest))

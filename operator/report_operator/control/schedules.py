@@ -23,6 +23,7 @@ from report_operator.control.controller import Key, Next
 from report_operator.control.manifests import Manifests
 from report_operator.plan import event
 from report_operator.plan.facts import Announcement
+from report_operator.plan.policy import Rules
 from report_operator.plan.schedule.child import maker_of, with_owner
 from report_operator.plan.schedule.facts import Decision, Facts
 from report_operator.plan.schedule.subject import Subject
@@ -40,6 +41,8 @@ class ScheduleReconciler:
     """ScheduledReports as the watch has told of them."""
     children: Children
     clockwork: Clockwork
+    rules: Callable[[str], Rules]
+    """Returns the policy of a namespace."""
     instance: str
     """Name of the operator's pod, for Events."""
     now: Callable[[], datetime]
@@ -71,7 +74,8 @@ class ScheduleReconciler:
 
     def _facts(self, manifest: Json) -> Facts:
         subject = Subject.from_manifest(manifest)
-        return Facts(self.now(), subject, self.children.of(subject.metadata.namespace, subject.uid))
+        namespace = subject.metadata.namespace
+        return Facts(self.now(), subject, self.children.of(namespace, subject.uid), rules=self.rules(namespace))
 
     async def _create_reports(self, facts: Facts) -> tuple[Facts, Decision]:
         """Make all Reports that are due; decide again for those that the API server does not take.

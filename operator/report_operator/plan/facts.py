@@ -1,7 +1,7 @@
 """What a decision is made from, and what it consists of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -9,6 +9,7 @@ from report_operator.api.report import ReportStatus
 from report_operator.api.run import Outcome, Result
 from report_operator.plan.links import SignedLinks
 from report_operator.plan.objects import Event, Job, Pod
+from report_operator.plan.policy import Rules
 from report_operator.plan.run_queue import Turn
 from report_operator.plan.subject import Subject
 
@@ -57,6 +58,8 @@ class Facts:
     """Answer to StartRun when the API server refused it: what it said."""
     turn: Turn | None = None
     """Answer to StartRun when other runs come first."""
+    rules: Rules = field(default_factory=Rules)
+    """The platform team's policy for its namespace."""
     outage: str | None = None
     """What the operator cannot reach, and why."""
 

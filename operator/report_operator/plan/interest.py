@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from report_operator.api.conditions import Phase, Reason, Stage
+from report_operator.api.conditions import WITHOUT_RUN, Phase, Stage
 from report_operator.api.metadata import RECONCILE_ANNOTATION, RUN_NOW_ANNOTATION, RUN_PERIOD_ANNOTATION
 from report_operator.plan.objects import Job, Pod
 
@@ -56,8 +56,8 @@ def in_report(manifest: Mapping[str, Any], *, listed: bool) -> bool:
         return False
     if status.get("observedGeneration") != metadata["generation"]:
         return True
-    unread = status.get("reason") == Reason.INVALID_SPEC and "runID" not in status
-    return listed and (unread or status.get("phase") in {Phase.QUEUED, Phase.RUNNING})
+    rejected = status.get("reason") in WITHOUT_RUN and "runID" not in status
+    return listed and (rejected or status.get("phase") in {Phase.QUEUED, Phase.RUNNING})
 
 
 def in_schedule(manifest: Mapping[str, Any]) -> ScheduleView:

@@ -2,17 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from report_operator.api.destinations import KINDS, Destination
-from report_operator.api.download import LinkPolicy
+from report_operator.api.download import Download, LinkPolicy
 from report_operator.api.fields import parse_duration
 from report_operator.api.job import Resources, Run, parse_quantity
 from report_operator.api.networks import ANY, Reach, matches
+from report_operator.api.outputs import OutputFormat
 from report_operator.api.policy import Policy
 from report_operator.api.report import ReportSpec
 
 OPERATOR_WIDE = "the value policy of the operator's chart"
+NOTICE_FORMAT = OutputFormat.HTML
+"""Format of the Reports that tell owners of failures."""
 _UNBOUNDED = frozenset({"cpu", "memory", "ephemeral-storage"})
 """Resources of which a container without a limit may use all that a node has; of others it gets none."""
 _SHOWN = 3
@@ -55,8 +59,24 @@ def refusal(spec: ReportSpec, rules: Rules, place: str = "spec") -> str:
 
 
 def refusal_of_notices(destinations: Sequence[Destination], rules: Rules) -> str:
-    """Return why notices must not be sent there; empty when they may."""
-    return _sentence([*_of_destinations(destinations, rules.policy, "spec.onFailure.notify")], rules)
+    """Return why notices must not be sent to these destinations; empty when they may, or there are none."""
+    found = [*_of_destinations(destinations, rules.policy, "spec.onFailure.notify")]
+    if destinations and not _allowed(NOTICE_FORMAT.value, rules.policy.formats):
+        found.append(
+            Violation("formats", f"spec.onFailure.notify needs {NOTICE_FORMAT}, {_only(rules.policy.formats)}")
+        )
+    return _sentence(found, rules)
+
+
+def keeping_within(policy: Policy) -> dict[str, Any]:
+    """Return fields for the spec of a Report of the operator's own, where a default is more than the policy allows."""
+    run, ttl = Run(), Download().url_ttl
+    timeout = min(run.timeout, policy.max_timeout, key=parse_duration)
+    shorter = {"timeout": timeout} if timeout != run.timeout else {}
+    fewer = {"retries": policy.max_retries} if policy.max_retries < run.retries else {}
+    sooner = parse_duration(policy.max_link_ttl) < parse_duration(ttl)
+    fields = {"run": shorter | fewer, "download": {"urlTTL": policy.max_link_ttl} if sooner else {}}
+    return {name: content for name, content in fields.items() if content}
 
 
 def violations(spec: ReportSpec, policy: Policy, place: str = "spec") -> Iterator[Violation]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from report_operator.api.conditions import Phase, Reason
 from report_operator.api.report import ReportSpec, ReportStatus
 from report_operator.api.retention import OnDelete
-from report_operator.plan import artifacts, deliveries, leftovers, progress, status
+from report_operator.plan import artifacts, deliveries, leftovers, policy, progress, status
 from report_operator.plan.facts import (
     Announcement,
     Decision,
@@ -59,20 +59,24 @@ def _advance(facts: Facts) -> Decision:
     """Return the decision about a generation that nothing stands in the way of."""
     subject = facts.subject
     if subject.spec is None:
-        written = _write(facts, status.of_invalid_spec(facts, Cause(Reason.INVALID_SPEC, subject.problem)))
+        written = _write(facts, status.of_rejected(facts, Cause(Reason.INVALID_SPEC, subject.problem)))
         return replace(written, cleanup=leftovers.of_others(facts))
     if facts.refusal is not None:
         cause = Cause(Reason.JOB_REFUSED, f"The API server refuses the run's Job: {facts.refusal}")
         written = _write(facts, status.of_refusal(facts, cause))
         return replace(written, cleanup=leftovers.of_others(facts), requeue_after=REFUSED_RETRY)
     if facts.job is None:
-        return _without_job(facts)
+        return _without_job(facts, subject.spec)
     return _with_job(facts, subject.spec, facts.job)
 
 
-def _without_job(facts: Facts) -> Decision:
+def _without_job(facts: Facts, spec: ReportSpec) -> Decision:
     subject = facts.subject
     if not subject.is_observed or subject.status.job_name != subject.job_name:
+        forbidden = policy.refusal(spec, facts.rules)
+        if forbidden:
+            written = _write(facts, status.of_rejected(facts, Cause(Reason.NOT_ALLOWED_BY_POLICY, forbidden)))
+            return replace(written, cleanup=leftovers.of_others(facts))
         return Decision(actions=(StartRun(subject.job_name),)) if facts.turn is None else _wait(facts, facts.turn)
     text = f"Job {subject.job_name} was deleted before its result was recorded. Edit the spec to run again."
     written = _write(facts, status.of_failure(facts, None, Cause(Reason.JOB_DELETED, text), attempt=None))

@@ -43,7 +43,7 @@ def _decide(facts: Facts) -> Decision:
     """Return what the runs of a ScheduledReport need."""
     subject = facts.subject
     counted = failures.count(subject, facts.children, facts.now)
-    concluded = conclusion.conclude(subject, counted)
+    concluded = conclusion.conclude(subject, counted, facts.rules)
     fields: Fields = {"failures": counted, **status.of_conclusion(subject, concluded, facts.now)}
     if subject.spec is None:
         known = subject.status.applied_schedule
@@ -101,7 +101,7 @@ def _with_notices(decision: Decision, facts: Facts, runs: tuple[Child, ...], not
         return replace(whole, announcements=(*decision.announcements, told))
     if name in {child.name for child in notices}:
         return whole
-    creation = notice.manifest(subject, subject.spec, telling.notice)
+    creation = notice.manifest(subject, subject.spec, telling.notice, facts.rules.policy)
     return replace(whole, creations=(*decision.creations, creation))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from report_operator.api.deliveries import entry_id
 from report_operator.api.fields import parse_duration
 from report_operator.api.metadata import SCHEDULE_LABEL
+from report_operator.api.policy import Policy
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, LINKS_FILE, REQUEST_FILE, RESULT_FILE, Links, Request
 from report_operator.plan import child
@@ -55,7 +56,7 @@ def deliver_until(spec: ReportSpec, now: datetime) -> datetime | None:
     return now + timeout - min(timeout / 4, _RESULT_MARGIN)
 
 
-def manifest(subject: Subject, spec: ReportSpec, links: Links, now: datetime) -> dict[str, Any]:
+def manifest(subject: Subject, spec: ReportSpec, policy: Policy, links: Links, now: datetime) -> dict[str, Any]:
     """Return the Secret, named like the Job."""
     request = Request(
         run_id=subject.run_id,
@@ -64,6 +65,7 @@ def manifest(subject: Subject, spec: ReportSpec, links: Links, now: datetime) ->
         schedule=subject.metadata.labels.get(SCHEDULE_LABEL),
         created_at=now,
         spec=spec,
+        policy=policy,
     )
     return {
         "apiVersion": "v1",

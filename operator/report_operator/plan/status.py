@@ -97,8 +97,8 @@ def of_failure(facts: Facts, job: Job | None, cause: Cause, attempt: int | None)
     return status.model_copy(update={"conditions": [*status.conditions, *further]})
 
 
-def of_invalid_spec(facts: Facts, cause: Cause) -> ReportStatus:
-    """Return the status of a generation that cannot be run."""
+def of_rejected(facts: Facts, cause: Cause) -> ReportStatus:
+    """Return the status of a generation that cannot be run, or may not."""
     return _with_cause(facts, ReportStatus(phase=Phase.FAILED), cause)
 
 

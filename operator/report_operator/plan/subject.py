@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from report_operator.api.conditions import ENDED, Phase, Reason
+from report_operator.api.conditions import ENDED, WITHOUT_RUN, Phase
 from report_operator.api.report import ObjectMeta, ReportSpec, ReportStatus
 from report_operator.plan import names
 from report_operator.plan.reading import read_spec, read_status
@@ -81,9 +81,9 @@ class Subject:
         """Return whether this generation has its final status.
 
         A phase of a newer operator counts as final: after a downgrade its Reports are left alone until they are edited.
-        A spec that this operator could not read, so that there was no run, does not: after an upgrade it may be.
+        What could not be read or was not allowed, so that there was no run, does not: it may be now.
         """
-        if not self.is_observed or (self.status.reason is Reason.INVALID_SPEC and self.status.run_id is None):
+        if not self.is_observed or (self.status.reason in WITHOUT_RUN and self.status.run_id is None):
             return False
         return self.has_ended
 

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from report_operator.api.schedule import ScheduledReportSpec
 from report_operator.api.schedule_conditions import ScheduleReason
 from report_operator.api.schedule_status import Failures
+from report_operator.plan.policy import Rules, refusal, refusal_of_notices
 from report_operator.plan.schedule.draft import active_variants
 from report_operator.plan.schedule.errors import ScheduleError
 from report_operator.plan.schedule.subject import Subject
@@ -35,7 +37,7 @@ class Conclusion:
         return self.timing is not None
 
 
-def conclude(subject: Subject, failures: Failures) -> Conclusion:
+def conclude(subject: Subject, failures: Failures, rules: Rules) -> Conclusion:
     """Return whether runs of the schedule start by themselves."""
     spec = subject.spec
     if spec is None:
@@ -44,6 +46,13 @@ def conclude(subject: Subject, failures: Failures) -> Conclusion:
         timing = Timing.of(spec, subject.uid)
     except ScheduleError as error:
         return Conclusion(ScheduleReason.INVALID_SCHEDULE, f"{error}.")
+    forbidden = _forbidden(spec, rules)
+    if forbidden:
+        return Conclusion(ScheduleReason.NOT_ALLOWED_BY_POLICY, forbidden)
+    return _of_accepted(spec, timing, failures)
+
+
+def _of_accepted(spec: ScheduledReportSpec, timing: Timing, failures: Failures) -> Conclusion:
     if spec.suspend or not active_variants(spec):
         what = "spec.suspend is set" if spec.suspend else "Every variant is suspended"
         return Conclusion(ScheduleReason.SUSPENDED, f"{what}; runs start by hand only.", timing)
@@ -53,3 +62,9 @@ def conclude(subject: Subject, failures: Failures) -> Conclusion:
         text = f"{failures.in_a_row} slots in a row have failed; edit the spec, or run it by hand with success."
         return Conclusion(ScheduleReason.STOPPED_AFTER_FAILURES, text, timing)
     return Conclusion(ScheduleReason.SCHEDULED, f"Runs {timing.words}, {spec.time_zone}.", timing)
+
+
+def _forbidden(spec: ScheduledReportSpec, rules: Rules) -> str:
+    """Return why the Reports would not be allowed, or the notices; empty when they are."""
+    notified = spec.on_failure.notify if spec.on_failure is not None else []
+    return refusal(spec.template.spec, rules, "spec.template.spec") or refusal_of_notices(notified, rules)

@@ -7,6 +7,7 @@ from typing import Any
 
 from report_operator.api.schedule_status import ScheduledReportStatus
 from report_operator.plan.facts import Announcement
+from report_operator.plan.policy import Rules
 from report_operator.plan.schedule.child import Child
 from report_operator.plan.schedule.subject import Subject
 
@@ -23,6 +24,8 @@ class Facts:
     """All its Reports: those that `child.maker_of` says it has made."""
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Reports of the decision before that the API server does not take, by name, and what it said."""
+    rules: Rules = field(default_factory=Rules)
+    """The platform team's policy for its namespace."""
 
 
 @dataclass(frozen=True)

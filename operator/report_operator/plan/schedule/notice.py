@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from report_operator.api.metadata import API_VERSION, Trigger
+from report_operator.api.policy import Policy
 from report_operator.api.schedule import ScheduledReportSpec
 from report_operator.api.schedule_status import Failures, Notices
+from report_operator.plan.policy import NOTICE_FORMAT, keeping_within
 from report_operator.plan.schedule.child import Child, labels, name_of, place, rfc3339
 from report_operator.plan.schedule.subject import Subject
 
@@ -70,7 +72,7 @@ def tell(
     return Telling(told, _of_failures(subject, spec, counted, runs))
 
 
-def manifest(subject: Subject, spec: ScheduledReportSpec, notice: Notice) -> dict[str, Any]:
+def manifest(subject: Subject, spec: ScheduledReportSpec, notice: Notice, policy: Policy) -> dict[str, Any]:
     """Return the Report that tells; texts of others go in as parameters: they are values, never a template."""
     metadata = {
         **place(subject, name(subject, notice), spec),
@@ -80,8 +82,9 @@ def manifest(subject: Subject, spec: ScheduledReportSpec, notice: Notice) -> dic
         "title": notice.title,
         "template": {"name": "standard", "params": {"message": notice.message, "details": list(notice.details)}},
         "sections": [{"blocks": [{"text": {"content": _TEXT}}]}],
-        "outputs": [{"format": "html"}],
+        "outputs": [{"format": NOTICE_FORMAT.value}],
         "destinations": [_with_texts(each.to_wire()) for each in spec.on_failure.notify] if spec.on_failure else [],
+        **keeping_within(policy),
     }
     return {"apiVersion": API_VERSION, "kind": "Report", "metadata": metadata, "spec": report}
 
