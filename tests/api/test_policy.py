@@ -19,6 +19,7 @@ def test_what_is_written_is_read() -> None:
         "maxRows": 1000,
         "maxSize": "2Gi",
         "maxLinkTTL": "1h",
+        "maxRetention": "90d",
         "maxTimeout": "1h30m",
         "maxRetries": 0,
         "maxResources": {"cpu": "2", "memory": "4Gi"},
@@ -49,6 +50,7 @@ def test_what_is_written_is_read() -> None:
         ({"maxSize": "2GB"}, "maxSize is '2GB': write a size such as 500Mi or 2Gi"),
         ({"maxSize": "500m"}, "maxSize is '500m': write a size"),
         ({"maxTimeout": "1 hour"}, "maxTimeout is '1 hour': write a duration such as 30m or 1h30m"),
+        ({"maxRetention": "3 months"}, "maxRetention is '3 months': write 90d, 36h or Forever"),
         ({"maxLinkTTL": ""}, "maxLinkTTL is '': write a duration"),
         (
             {"maxResources": {"memory": "lots"}},

@@ -58,6 +58,8 @@ ALLOWED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"sourceNetworks": []}, source("https://data.example.com/rows")),
     ({"maxLinkTTL": "24h"}, {}),
     ({"maxLinkTTL": "1h"}, {"download": {"urlTTL": "24h", "links": "Disabled"}}),
+    ({}, {"retention": {"ttl": "Forever", "onDelete": "Retain"}}),
+    ({"maxRetention": "90d"}, {"retention": {"ttl": "2160h"}}),
     ({"maxTimeout": "1h"}, run(timeout="60m")),
     ({"maxRetries": 0}, run(retries=0)),
     ({"maxResources": {"memory": "2Gi"}}, {}),
@@ -122,6 +124,14 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({}, source("http://127.0.0.1:8080/"), "sourceNetworks", "127.0.0.1 is not public"),
     ({"sourceNetworks": []}, source("http://web/"), "sourceNetworks", "web is a name within the cluster"),
     ({"maxLinkTTL": "1h"}, {}, "maxLinkTTL", "spec.download.urlTTL is 24h, at most 1h"),
+    ({"maxRetention": "30d"}, {}, "maxRetention", "spec.retention.ttl is 90d, at most 30d"),
+    ({"maxRetention": "365d"}, {"retention": {"ttl": "Forever"}}, "maxRetention", "spec.retention.ttl is Forever"),
+    (
+        {"maxRetention": "90d"},
+        {"retention": {"onDelete": "Retain"}},
+        "maxRetention",
+        "spec.retention.onDelete is Retain, which keeps files for ever, at most 90d",
+    ),
     ({"maxTimeout": "1h"}, run(timeout="1h1s"), "maxTimeout", "spec.run.timeout is 1h1s, at most 1h"),
     ({"maxRetries": 1}, run(retries=2), "maxRetries", "spec.run.retries is 2, at most 1"),
     (

@@ -83,6 +83,8 @@ def test_a_restart_looks_again_at_those_that_had_no_run() -> None:
     [
         ({}, {}),
         ({"maxTimeout": "30m", "maxRetries": 2, "maxLinkTTL": "24h"}, {}),
+        ({"maxRetention": "90d"}, {}),
+        ({"maxRetention": "7d"}, {"retention": {"ttl": "7d"}}),
         ({"maxTimeout": "10m"}, {"run": {"timeout": "10m"}}),
         ({"maxRetries": 0, "maxLinkTTL": "1h"}, {"run": {"retries": 0}, "download": {"urlTTL": "1h"}}),
     ],

@@ -16,6 +16,7 @@ from report_operator.api.fields import Model
 from report_operator.api.job import parse_quantity
 from report_operator.api.networks import ANY, Network, Reach
 from report_operator.api.outputs import OutputFormat
+from report_operator.api.retention import FOREVER
 
 ASK = "change the Report, or ask the platform team to change the rule (docs/policy.md)"
 """The way out of every refusal."""
@@ -65,6 +66,10 @@ _Host = Annotated[
 _Network = Annotated[Network, BeforeValidator(_network)]
 _Count = Annotated[int, Field(strict=True, ge=0)]
 _Time = Annotated[str, _like(r"(?=[0-9])([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?", "a duration such as 30m or 1h30m")]
+_Lifetime = Annotated[
+    str,
+    _like(rf"{FOREVER}|[0-9]{{1,5}}d|(?=[0-9])([0-9]{{1,6}}h)?([0-9]{{1,6}}m)?([0-9]{{1,6}}s)?", "90d, 36h or Forever"),
+]
 _Size = Annotated[str, BeforeValidator(str), _like(r"[0-9]{1,18}([kMGT]|[KMGT]i)?", "a size such as 500Mi or 2Gi")]
 _Amount = Annotated[
     str,
@@ -96,6 +101,8 @@ class Policy(Model):
     """Most bytes of all files of a run together, such as 2Gi; 0 is no limit."""
     max_link_ttl: _Time = "168h"
     """Longest `spec.download.urlTTL`."""
+    max_retention: _Lifetime = FOREVER
+    """Longest `spec.retention.ttl`; unless it is Forever, files cannot be kept beyond their Report either."""
     max_timeout: _Time = "24h"
     """Longest `spec.run.timeout`."""
     max_retries: _Count = 10

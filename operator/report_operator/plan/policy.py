@@ -13,6 +13,7 @@ from report_operator.api.networks import ANY, Reach, matches
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.policy import Policy
 from report_operator.api.report import ReportSpec
+from report_operator.api.retention import OnDelete, Retention, parse_lifetime
 
 OPERATOR_WIDE = "the value policy of the operator's chart"
 NOTICE_FORMAT = OutputFormat.HTML
@@ -75,7 +76,12 @@ def keeping_within(policy: Policy) -> dict[str, Any]:
     shorter = {"timeout": timeout} if timeout != run.timeout else {}
     fewer = {"retries": policy.max_retries} if policy.max_retries < run.retries else {}
     sooner = parse_duration(policy.max_link_ttl) < parse_duration(ttl)
-    fields = {"run": shorter | fewer, "download": {"urlTTL": policy.max_link_ttl} if sooner else {}}
+    passing = any(_of_retention(Retention(), policy.max_retention, ""))
+    fields = {
+        "run": shorter | fewer,
+        "download": {"urlTTL": policy.max_link_ttl} if sooner else {},
+        "retention": {"ttl": policy.max_retention} if passing else {},
+    }
     return {name: content for name, content in fields.items() if content}
 
 
@@ -91,6 +97,7 @@ def violations(spec: ReportSpec, policy: Policy, place: str = "spec") -> Iterato
             yield from _of_url(source.http.url, policy.http_sources, f"{place}.sources[{source.name}].http.url")
     if spec.download.links is not LinkPolicy.DISABLED:
         yield from _of_duration(spec.download.url_ttl, "maxLinkTTL", policy.max_link_ttl, f"{place}.download.urlTTL")
+    yield from _of_retention(spec.retention, policy.max_retention, f"{place}.retention")
     yield from _of_run(spec.run, policy, f"{place}.run")
 
 
@@ -143,6 +150,14 @@ def _of_url(url: str, reach: Reach, place: str) -> Iterator[Violation]:
 def _of_duration(value: str, rule: str, longest: str, place: str) -> Iterator[Violation]:
     if parse_duration(value) > parse_duration(longest):
         yield Violation(rule, f"{place} is {value}, at most {longest}")
+
+
+def _of_retention(retention: Retention, longest: str, place: str) -> Iterator[Violation]:
+    most, asked = parse_lifetime(longest), parse_lifetime(retention.ttl)
+    if most is not None and (asked is None or asked > most):
+        yield Violation("maxRetention", f"{place}.ttl is {retention.ttl}, at most {longest}")
+    if most is not None and retention.on_delete is OnDelete.RETAIN:
+        yield Violation("maxRetention", f"{place}.onDelete is Retain, which keeps files for ever, at most {longest}")
 
 
 def _of_run(run: Run, policy: Policy, place: str) -> Iterator[Violation]:
