@@ -10,18 +10,22 @@ import kopf
 from report_operator.api.metadata import GROUP, REPORT_LABEL, VERSION
 from report_operator.api.report import key_of
 from report_operator.control.admission import Admission
+from report_operator.control.clockwork import Clockwork
 from report_operator.control.controller import Key
 from report_operator.control.manifests import Manifests
 from report_operator.control.queue import WorkQueue
 from report_operator.plan import interest
+from report_operator.plan.schedule.rest import rest_of
 
 
 def register(
     registry: kopf.OperatorRegistry,
+    *,
     reports: WorkQueue[Key],
     schedules: WorkQueue[Key],
     known_schedules: Manifests,
     admission: Admission,
+    clockwork: Clockwork,
 ) -> None:
     """Register every handler."""
 
@@ -35,7 +39,10 @@ def register(
         else:
             known_schedules.put(manifest)
         view = interest.in_schedule(manifest)
-        if event["type"] in ("DELETED", None) or view != memo.get("view"):
+        if event["type"] is None and (rest := rest_of(manifest)) is not None:
+            memo["view"] = view
+            clockwork.set(key_of(manifest), rest.until)
+        elif event["type"] in ("DELETED", None) or view != memo.get("view"):
             memo["view"] = view
             schedules.add(key_of(manifest))
 

@@ -42,14 +42,16 @@ class Operator:
     def __init__(self, cluster: Cluster, store: S3Store, config: Config, instance: str) -> None:
         self.known_schedules = Manifests()
         children, pending = Children(), Manifests()
-        clockwork = Clockwork(self._ring, utc_now)
+        self.clockwork = Clockwork(self._ring, utc_now)
         self.admission = Admission(config.run_limits, self._call)
         link_maker = LinkMaker(store, config.links)
         actor = Actor(cluster, store, config.defaults, config.job_ttl_time, self.admission, link_maker)
         self.policies = Policies(cluster, config.namespace, config.policy, self._look_again)
         rules = self.policies.of
         of_reports = Reconciler(cluster, actor, pending, rules, instance)
-        of_schedules = ScheduleReconciler(cluster, self.known_schedules, children, clockwork, rules, instance, utc_now)
+        of_schedules = ScheduleReconciler(
+            cluster, self.known_schedules, children, self.clockwork, rules, instance, utc_now
+        )
         self.reports = Controller("report", of_reports.reconcile)
         self.schedules = Controller("scheduled_report", of_schedules.reconcile)
         sweep = Sweep(cluster, store, config.sweep_interval_time, config.sweep_grace_time, utc_now)
@@ -60,7 +62,7 @@ class Operator:
         self._endless = [
             asyncio.create_task(self._followed.follow(), name="reports"),
             asyncio.create_task(self.policies.follow(), name="policies"),
-            asyncio.create_task(clockwork.run(), name="clockwork"),
+            asyncio.create_task(self.clockwork.run(), name="clockwork"),
             asyncio.create_task(self.upkeep.clockwork.run(), name="upkeep"),
             asyncio.create_task(sweep.run(), name="sweep"),
             asyncio.create_task(self.admission.follow(cluster.all_jobs), name="admission"),
@@ -136,8 +138,14 @@ async def serve(config: Config) -> None:
     async with contextlib.AsyncExitStack() as stack:
         operator, cluster = await _start(config, instance, stack)
         watching.log_in(registry, cluster)
-        queues = operator.reports.queue, operator.schedules.queue
-        handlers.register(registry, *queues, operator.known_schedules, operator.admission)
+        handlers.register(
+            registry,
+            reports=operator.reports.queue,
+            schedules=operator.schedules.queue,
+            known_schedules=operator.known_schedules,
+            admission=operator.admission,
+            clockwork=operator.clockwork,
+        )
 
         @kopf.on.cleanup(registry=registry)
         async def stop(**_: object) -> None:

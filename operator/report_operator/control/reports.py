@@ -110,7 +110,8 @@ class Reports:
             self._queue.add(key_of(manifest))
 
     def _look_at(self, schedule: Key | None) -> None:
-        if schedule is not None:
+        """Have a ScheduledReport looked at; in the first listing its own status tells whether that is needed."""
+        if schedule is not None and self.listed.is_set():
             self._schedules.add(schedule)
 
 
