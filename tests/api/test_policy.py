@@ -16,6 +16,7 @@ def test_what_is_written_is_read() -> None:
         "webhookHosts": [],
         "webhookNetworks": ["10.0.0.0/8", "fd00::/8"],
         "sourceNetworks": [],
+        "bucketNetworks": [],
         "maxRows": 1000,
         "maxSize": "2Gi",
         "maxLinkTTL": "1h",

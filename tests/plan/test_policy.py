@@ -25,6 +25,12 @@ def hook(url: str) -> dict[str, Any]:
     return {"name": "hook", "webhook": {"url": url}}
 
 
+def bucket(endpoint: str | None) -> dict[str, Any]:
+    key = {name: {"secretKeyRef": {"name": "keys", "key": "k"}} for name in ("idFrom", "secretFrom")}
+    place = {"bucket": "reports", "accessKey": key} | ({"endpoint": endpoint} if endpoint else {})
+    return {"name": "copies", "s3": place}
+
+
 def source(url: str) -> dict[str, Any]:
     return {"sources": [{"name": "sales", "http": {"url": url}}]}
 
@@ -56,6 +62,8 @@ ALLOWED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, source("http://10.1.2.3/rows")),
     ({}, source("http://[::1/no-url-which-the-run-tells")),
     ({"sourceNetworks": []}, source("https://data.example.com/rows")),
+    ({}, {"destinations": [bucket("http://minio.team-a.svc:9000")]}),
+    ({"bucketNetworks": []}, {"destinations": [bucket(None)]}),
     ({"maxLinkTTL": "24h"}, {}),
     ({"maxLinkTTL": "1h"}, {"download": {"urlTTL": "24h", "links": "Disabled"}}),
     ({}, {"retention": {"ttl": "Forever", "onDelete": "Retain"}}),
@@ -123,6 +131,18 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
     ({}, source("http://[fd00:ec2::254]/latest"), "sourceNetworks", "fd00:ec2::254 is link-local"),
     ({}, source("http://127.0.0.1:8080/"), "sourceNetworks", "127.0.0.1 is not public"),
     ({"sourceNetworks": []}, source("http://web/"), "sourceNetworks", "web is a name within the cluster"),
+    (
+        {},
+        {"destinations": [bucket("http://169.254.169.254")]},
+        "bucketNetworks",
+        "spec.destinations[copies].s3.endpoint: 169.254.169.254 is link-local",
+    ),
+    (
+        {"bucketNetworks": []},
+        {"destinations": [bucket("http://minio:9000")]},
+        "bucketNetworks",
+        "spec.destinations[copies].s3.endpoint: minio is a name within the cluster",
+    ),
     ({"maxLinkTTL": "1h"}, {}, "maxLinkTTL", "spec.download.urlTTL is 24h, at most 1h"),
     ({"maxRetention": "30d"}, {}, "maxRetention", "spec.retention.ttl is 90d, at most 30d"),
     ({"maxRetention": "365d"}, {"retention": {"ttl": "Forever"}}, "maxRetention", "spec.retention.ttl is Forever"),

@@ -87,7 +87,9 @@ def test_a_webhook_that_is_refused_holds_up_no_other(
     web.answer()
     hidden = put_secret("hook", "url", "http://127.0.0.2/in/secret-part")
     chat = put_secret("chat", "url", "http://169.254.169.254/latest")
+    keys = {name: put_secret("keys", name, "x" * 20) for name in ("idFrom", "secretFrom")}
     places = [
+        {"name": "bucket", "s3": {"bucket": "reports", "endpoint": store.endpoint, "accessKey": keys}},
         {"name": "refused", "webhook": {"urlFrom": hidden}},
         {"name": "chat", "slack": {"urlFrom": chat}},
         {"name": "allowed", "webhook": {"url": web.url}},
@@ -97,7 +99,9 @@ def test_a_webhook_that_is_refused_holds_up_no_other(
     messages = {"chat": {"subject": "x", "text": "y"}}
     rendered = shipment.rendered.model_validate(shipment.rendered.to_wire() | {"messages": messages})
     publish(shipment.request, rendered, shipment.links(), shipment.workspace)
-    refused, metadata, allowed = shipment.ledger()
+    bucket, refused, metadata, allowed = shipment.ledger()
+    assert (bucket.state, bucket.attempts) == (DeliveryState.FAILED, 1)
+    assert "bucketNetworks: 127.0.0.1 is not public" in (bucket.last_error or "")
     assert (refused.state, metadata.state) == (DeliveryState.FAILED, DeliveryState.FAILED)
     assert allowed.state is DeliveryState.SENT
     assert "webhookNetworks: 127.0.0.2 is not public" in (refused.last_error or "")

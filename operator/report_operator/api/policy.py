@@ -95,6 +95,8 @@ class Policy(Model):
     """Networks beyond the public internet that those hosts may be in, such as the cluster's own."""
     source_networks: list[_Network] = [*map(ip_network, PRIVATE)]
     """Networks beyond the public internet that http sources may be in."""
+    bucket_networks: list[_Network] = [*map(ip_network, PRIVATE)]
+    """Networks beyond the public internet that the endpoints of buckets may be in."""
     max_rows: _Count = 0
     """Most rows of each source and table; 0 is no limit."""
     max_size: _Size = "0"
@@ -132,6 +134,11 @@ class Policy(Model):
     def http_sources(self) -> Reach:
         """Return where http sources may be."""
         return Reach("sourceNetworks", tuple(self.source_networks))
+
+    @property
+    def buckets(self) -> Reach:
+        """Return where endpoints of buckets may be."""
+        return Reach("bucketNetworks", tuple(self.bucket_networks))
 
     @property
     def max_bytes(self) -> int:

@@ -126,6 +126,8 @@ def _of_destinations(destinations: Sequence[Destination], policy: Policy, place:
             yield from _of_recipients(destination.email.recipients, policy.recipient_domains, f"{here}.email")
         if destination.webhook is not None and destination.webhook.url is not None:
             yield from _of_url(destination.webhook.url, policy.webhooks, f"{here}.webhook.url")
+        if destination.s3 is not None and destination.s3.endpoint is not None:
+            yield from _of_url(destination.s3.endpoint, policy.buckets, f"{here}.s3.endpoint")
 
 
 def _of_recipients(recipients: Sequence[str], domains: Sequence[str], place: str) -> Iterator[Violation]:

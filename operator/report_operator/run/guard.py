@@ -48,25 +48,31 @@ class GuardedTransport(httpx.HTTPTransport):
         return super().handle_request(_directed(request, host, last))
 
     def _addresses(self, host: str, request: httpx.Request) -> list[Address]:
-        """Return the addresses of a host that may be connected to, at least one."""
-        refusal = self._reach.refusal_of_host(host)
-        if refusal:
-            raise self._error(refusal)
         try:
-            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            return addresses(host, self._reach, self._place)
         except (OSError, UnicodeError) as error:
             raise httpx.ConnectError(str(error), request=request) from error
-        refusals = {ip_address(entry[4][0]): "" for entry in found}
-        refusals = {address: self._reach.refusal_of_address(host, address) for address in refusals}
-        allowed = [address for address, refused in refusals.items() if not refused]
-        if not allowed:
-            raise self._error(next(iter(refusals.values())))
-        return allowed
 
-    def _error(self, refusal: str) -> RunError:
-        return RunError(
-            Reason.NOT_ALLOWED_BY_POLICY, f"{self._place}not allowed by the platform team: {refusal}; {ASK}"
-        )
+
+def addresses(host: str, reach: Reach, place: str) -> list[Address]:
+    """Return the addresses of a host that may be connected to, at least one.
+
+    Raises RunError(NotAllowedByPolicy), or OSError or UnicodeError when the name cannot be resolved. `place` is what
+    messages say before the rule.
+    """
+    refusal = reach.refusal_of_host(host)
+    if refusal:
+        raise _error(place, refusal)
+    found = dict.fromkeys(ip_address(entry[4][0]) for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+    refusals = {address: reach.refusal_of_address(host, address) for address in found}
+    allowed = [address for address, refused in refusals.items() if not refused]
+    if not allowed:
+        raise _error(place, next(iter(refusals.values())))
+    return allowed
+
+
+def _error(place: str, refusal: str) -> RunError:
+    return RunError(Reason.NOT_ALLOWED_BY_POLICY, f"{place}not allowed by the platform team: {refusal}; {ASK}")
 
 
 def _directed(request: httpx.Request, host: str, address: Address) -> httpx.Request:

@@ -1,6 +1,8 @@
 """Copies of the files in somebody else's bucket. The same keys each time: a repetition changes nothing."""
 
+import contextlib
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -9,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from report_operator.api.deliveries import Entry
 from report_operator.api.destinations import S3
 from report_operator.api.run import StoredFile
+from report_operator.run import guard
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent
 from report_operator.run.destinations.package import Package
 from report_operator.run.digests import digests
@@ -39,8 +42,9 @@ class S3Channel:
         self._verify = _authorities(s3, package)
 
     def send(self, _entry: Entry) -> Outcome:
-        """Copy every file, the last one last."""
+        """Copy every file, the last one last. Raises RunError(NotAllowedByPolicy)."""
         try:
+            self._check_endpoint()
             client = self._client()
             for file in self._package.files:
                 self._put(client, file)
@@ -76,6 +80,13 @@ class S3Channel:
                 ContentMD5=digests(path).md5,
                 Metadata={"sha256": file.sha256, "run-id": self._package.request.run_id},
             )
+
+    def _check_endpoint(self) -> None:
+        """Check where the endpoint's name leads. boto3 resolves it once more, so this cannot hold it to an address."""
+        policy, host = self._package.request.policy, urlsplit(self._s3.endpoint or "").hostname
+        if policy is not None and host:
+            with contextlib.suppress(OSError, UnicodeError):  # No such name: boto3 says so.
+                guard.addresses(host, policy.buckets, "")
 
     def _client(self) -> Any:
         session = boto3.Session(region_name=self._s3.region, **(self._role_keys() if self._s3.role else self._keys))
