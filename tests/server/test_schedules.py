@@ -300,24 +300,27 @@ class TestDeleting:
 def test_an_outage_is_made_up_for_as_the_policy_says(
     team: Team, access: Path, store: SeaweedFS, tmp_path: Path
 ) -> None:
-    """The operator is killed for more than a minute: Latest runs the last slot, None none, All each."""
-    policies = ("None", "Latest", "All")
-    with operator(access, store, tmp_path / "log") as first:
-        first.wait_ready()
-        for policy in policies:
-            create(team, policy.lower(), catchUp={"policy": policy}, concurrencyPolicy="Allow", **MINUTELY)
-        for policy in policies:
-            wait(team, policy, lambda found: ready(found) == "Scheduled", name=policy.lower())
-    down = datetime.now(UTC)
-    back = minute(down) + timedelta(minutes=3, seconds=5)
-    eventually(lambda: True if datetime.now(UTC) >= back else None, 200, "two slots are late and one is on time")
-    with operator(access, store, tmp_path / "log") as second:
-        second.wait_ready()
-        eventually(lambda: True if len(slots(team, "all")) >= 3 else None, PATIENCE, "the Reports of All")
-        wait(team, "the missed ones", lambda found: found["missed"]["count"] == 2, name="none")
-        assert slots(team, "all")[-3:] == [objects.text(minute(back) - timedelta(minutes=n)) for n in (2, 1, 0)]
-        assert slots(team, "latest")[-2:] == [objects.text(minute(back) - timedelta(minutes=n)) for n in (1, 0)]
-        assert slots(team, "none")[-1:] == [objects.text(minute(back))]
+    """The operator is killed, and both slots of the schedules are more than a minute old when the next one starts."""
+    policies = {"none": "None", "latest": "Latest", "all": "All"}
+    first = minute(datetime.now(UTC) + timedelta(seconds=40)) + timedelta(minutes=1)
+    second = first + timedelta(minutes=1)
+    with operator(access, store, tmp_path / "log") as process:
+        process.wait_ready()
+        for name, policy in policies.items():
+            lines = [f"{first.minute},{second.minute} * * * *"]
+            create(team, name, catchUp={"policy": policy}, concurrencyPolicy="Allow", schedule=lines)
+        for name in policies:
+            wait(team, name, lambda found: ready(found) == "Scheduled", name=name)
+    assert datetime.now(UTC) < first
+    back = second + timedelta(seconds=65)
+    eventually(lambda: True if datetime.now(UTC) >= back else None, 300, "both slots are late")
+    made = {"none": [], "latest": [objects.text(second)], "all": [objects.text(first), objects.text(second)]}
+    with operator(access, store, tmp_path / "log") as process:
+        process.wait_ready()
+        for name, expected in made.items():
+            missed = 2 - len(expected)
+            wait(team, name, lambda found, missed=missed: found["missed"]["count"] == missed, name=name)
+            eventually(lambda name=name, expected=expected: slots(team, name) == expected or None, PATIENCE, name)  # type: ignore[misc]
 
 
 def slots(team: Team, name: str) -> list[str]:
