@@ -1,13 +1,17 @@
 """ConfigMaps of the platform team as policies of namespaces; tests/server has what a slip of the pen leads to."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from report_operator.api.policy import Policy
 from report_operator.plan.namespace_policy import by_namespace
 from report_operator.plan.policy import Rules
 
+PAGE = Path(__file__).parents[2] / "docs/policy.md"
 WIDE = Policy.read({"formats": ["pdf"], "maxRows": 1000})
 
 
@@ -50,3 +54,13 @@ def test_what_cannot_be_read_is_a_problem(data: dict[str, str] | None, says: str
 def test_nothing_replaced_is_no_problem() -> None:
     [rules] = by_namespace([config_map("team-a", {"policy.yaml": "{}"})], WIDE).values()
     assert (rules.policy, rules.problem) == (WIDE, "")
+
+
+def test_the_examples_of_the_page_are_right() -> None:
+    values, example = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL))
+    wide = Policy.read(values["policy"])
+    found = by_namespace([example], wide)["finance"]
+    assert (found.problem, found.policy.max_rows, found.policy.max_retries) == ("", 0, 3)
+    assert set(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)) == {
+        field.alias for field in Policy.model_fields.values()
+    }
