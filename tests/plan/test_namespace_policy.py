@@ -43,6 +43,7 @@ def test_each_namespace_has_its_own() -> None:
         ({"policy.yaml": "- maxRows: 5"}, "the policy is [{'maxRows': 5}]: write its fields, such as maxRows: 100000"),
         ({"policy.yaml": "maxRows: 5\n---\nmaxRows: 6"}, "policy.yaml is no YAML: expected a single document"),
         ({"policy.yaml": "maxRows: !!python/object:os.system x"}, "policy.yaml is no YAML: could not determine"),
+        ({"policy.yaml": "maxRows: 2026-13-01"}, "policy.yaml is no YAML: month must be in 1..12"),
         ({"policy.yaml": "1: 2"}, "Keys should be strings"),
     ],
 )

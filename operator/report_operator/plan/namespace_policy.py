@@ -44,6 +44,6 @@ def _fields(data: Mapping[str, str]) -> Any:
         raise PolicyError(f"its keys are {', '.join(sorted(data)) or 'none'}: it must have {POLICY_KEY} and no other")
     try:
         return yaml.safe_load(data[POLICY_KEY])
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a time and is none, as 2026-13-01
         said = " ".join(str(error).split())
         raise PolicyError(f"{POLICY_KEY} is no YAML: {said}") from error
