@@ -153,7 +153,7 @@ SLOW = [
     }),
     Cause(
         "deadline", "DeadlineExceeded", "1m",
-        spec(sql("select 1 as one from pg_sleep(600)"), run={"timeout": "1m"}), None,
+        spec(sql("select 1 as one from pg_sleep(600)"), run={"timeout": "1m"}),
     ),
 ]  # fmt: skip
 """Those that take minutes, as the kubelet measures a volume once in one: started with the others, looked at last."""

@@ -43,19 +43,19 @@ def test_edit_during_a_run_replaces_it(team: Team) -> None:
 
 
 def test_a_cancelled_run_leaves_nothing_and_runs_again_when_that_is_taken_back(team: Team) -> None:
-    running(team, "cancelled")
-    team.create("cancelled", ENDLESS | {"cancel": True})
-    found = team.wait("cancelled")
+    running(team, "called-off")
+    team.create("called-off", ENDLESS | {"cancel": True})
+    found = team.wait("called-off")
     assert outcome(found) == ("Cancelled", "Cancelled")
     for kind in ("pods", "jobs", "secrets"):
-        assert team.owned(kind, "cancelled") == []
-    team.create("cancelled", spec(sql("select name from airlines")))
-    assert outcome(team.wait("cancelled")) == ("Succeeded", "Succeeded")
-    before = team.get("cancelled")["status"]["artifacts"]
-    team.create("cancelled", spec(sql("select name from airlines")) | {"cancel": True})
-    eventually(lambda: True if team.get("cancelled")["status"]["observedGeneration"] == 4 else None, 120, "it is seen")
-    assert outcome(team.get("cancelled")) == ("Succeeded", "Succeeded")
-    assert team.get("cancelled")["status"]["artifacts"] == before
+        assert team.owned(kind, "called-off") == []
+    team.create("called-off", spec(sql("select name from airlines")))
+    assert outcome(team.wait("called-off")) == ("Succeeded", "Succeeded")
+    before = team.get("called-off")["status"]["artifacts"]
+    team.create("called-off", spec(sql("select name from airlines")) | {"cancel": True})
+    eventually(lambda: True if team.get("called-off")["status"]["observedGeneration"] == 4 else None, 120, "it is seen")
+    assert outcome(team.get("called-off")) == ("Succeeded", "Succeeded")
+    assert team.get("called-off")["status"]["artifacts"] == before
 
 
 def test_edit_of_a_finished_report_makes_a_new_run_and_nothing_else_does(team: Team) -> None:
