@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -36,9 +36,17 @@ _MINUTELY: Json = {
 }
 
 
+@pytest.fixture
+def team(api: httpx.Client) -> Iterator[Team]:
+    """A namespace that is left empty: what waits in it would keep the operators of other tests busy."""
+    made = Team.make(api, "endurance")
+    yield made
+    for kind in ("scheduledreports", "reports", "jobs"):
+        api.delete(made.path(kind), params={"propagationPolicy": "Background"}, timeout=60).raise_for_status()
+
+
 @pytest.mark.requirement("D4")
-def test_each_slot_has_one_report(api: httpx.Client, access: Path, store: SeaweedFS, tmp_path: Path) -> None:
-    team = Team.make(api, "endurance")
+def test_each_slot_has_one_report(team: Team, access: Path, store: SeaweedFS, tmp_path: Path) -> None:
     for number in range(SCHEDULES):
         manifest = {"apiVersion": "report-operator.io/v1alpha1", "kind": "ScheduledReport"}
         team.post("scheduledreports", manifest | {"metadata": {"name": f"every-{number}"}, "spec": _MINUTELY})
