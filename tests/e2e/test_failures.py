@@ -106,6 +106,8 @@ def texts(team: Team) -> Iterator[str]:
     )
     yield team.cluster.kubectl("logs", "deployment/report-operator", "--namespace=report-operator", "--tail=-1")
     for pod in team.cluster.list("pods", team.namespace, "app.kubernetes.io/managed-by=report-operator"):
+        if pod["status"].get("reason") == "Evicted":  # The kubelet has removed its containers, and their logs.
+            continue
         name = f"pod/{pod['metadata']['name']}"
         for status in pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", []):
             if "waiting" not in status["state"]:

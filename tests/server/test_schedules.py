@@ -3,17 +3,15 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.server.process import operator
+from tests.server.scheduled import create, ready, schedule, slot_of, status, wait
 from tests.server.team import PATIENCE, Team
 from tests.support import objects
 from tests.support.cluster import condition, eventually
-from tests.support.seaweedfs import SeaweedFS
 
 Json = dict[str, Any]
 MINUTELY: Json = {"schedule": ["* * * * *"]}
@@ -32,22 +30,6 @@ def team(api: httpx.Client) -> Iterator[Team]:
     api.delete(made.path("scheduledreports")).raise_for_status()
 
 
-def create(team: Team, name: str = "weekly", metadata: Json | None = None, **spec: Any) -> Json:
-    """Create a ScheduledReport."""
-    manifest = {"apiVersion": "report-operator.io/v1alpha1", "kind": "ScheduledReport"}
-    body = {"template": {"spec": objects.SPEC}, **spec}
-    return team.post("scheduledreports", manifest | {"metadata": {"name": name, **(metadata or {})}, "spec": body})
-
-
-def schedule(team: Team, name: str = "weekly") -> Json:
-    return team.get("scheduledreports", name)
-
-
-def status(team: Team, name: str = "weekly") -> Json:
-    found: Json = schedule(team, name)["status"]
-    return found
-
-
 def edit(team: Team, **spec: Any) -> None:
     """Change the spec of the ScheduledReport, and wait until that was seen."""
     generation = team.patch("scheduledreports", "weekly", {"spec": spec})["metadata"]["generation"]
@@ -59,23 +41,9 @@ def ask(team: Team, token: str, period: str | None = None) -> None:
     team.patch("scheduledreports", "weekly", {"metadata": {"annotations": annotations}})
 
 
-def wait(team: Team, what: str, holds: Any, name: str = "weekly") -> Json:
-    """Return the status of the ScheduledReport once something holds of it."""
-
-    def look() -> Json | None:
-        found = status(team, name)
-        return found if found["observedGeneration"] >= 0 and holds(found) else None
-
-    return eventually(look, PATIENCE, what)
-
-
 def accepted(team: Team, reason: str = "Scheduled") -> Json:
     """Wait until the ScheduledReport has a Ready condition with this reason."""
     return wait(team, reason, lambda found: ready(found) == reason)
-
-
-def ready(found: Json) -> str | None:
-    return next((c["reason"] for c in found.get("conditions", []) if c["type"] == "Ready"), None)
 
 
 def children(team: Team, count: int, patience: float = PATIENCE) -> Sequence[Json]:
@@ -85,14 +53,6 @@ def children(team: Team, count: int, patience: float = PATIENCE) -> Sequence[Jso
     )
     assert len(found) == count
     return sorted(found, key=slot_of)
-
-
-def slot_of(report: Json) -> str:
-    return str(report["metadata"]["annotations"]["report-operator.io/slot"])
-
-
-def minute(time: datetime) -> datetime:
-    return time.replace(second=0, microsecond=0)
 
 
 @pytest.mark.usefixtures("running")
@@ -295,33 +255,3 @@ class TestDeleting:
         eventually(lambda: True if owners() == ["1", created["metadata"]["uid"]] else None, PATIENCE, "it is owned")
         edit(team, history={"onDelete": "Keep"})
         eventually(lambda: True if owners() == ["1"] else None, PATIENCE, "it is not owned")
-
-
-def test_an_outage_is_made_up_for_as_the_policy_says(
-    team: Team, access: Path, store: SeaweedFS, tmp_path: Path
-) -> None:
-    """The operator is killed, and both slots of the schedules are more than a minute old when the next one starts."""
-    policies = {"none": "None", "latest": "Latest", "all": "All"}
-    first = minute(datetime.now(UTC) + timedelta(seconds=40)) + timedelta(minutes=1)
-    second = first + timedelta(minutes=1)
-    with operator(access, store, tmp_path / "log") as process:
-        process.wait_ready()
-        for name, policy in policies.items():
-            lines = [f"{first.minute},{second.minute} * * * *"]
-            create(team, name, catchUp={"policy": policy}, concurrencyPolicy="Allow", schedule=lines)
-        for name in policies:
-            wait(team, name, lambda found: ready(found) == "Scheduled", name=name)
-    assert datetime.now(UTC) < first
-    back = second + timedelta(seconds=65)
-    eventually(lambda: True if datetime.now(UTC) >= back else None, 300, "both slots are late")
-    made = {"none": [], "latest": [objects.text(second)], "all": [objects.text(first), objects.text(second)]}
-    with operator(access, store, tmp_path / "log") as process:
-        process.wait_ready()
-        for name, expected in made.items():
-            missed = 2 - len(expected)
-            wait(team, name, lambda found, missed=missed: found["missed"]["count"] == missed, name=name)
-            eventually(lambda name=name, expected=expected: slots(team, name) == expected or None, PATIENCE, name)  # type: ignore[misc]
-
-
-def slots(team: Team, name: str) -> list[str]:
-    return sorted(slot_of(each) for each in team.list("reports", f"report-operator.io/schedule={name}"))
