@@ -12,7 +12,16 @@ import pytest
 
 from report_operator.api.conditions import Reason
 from report_operator.api.outputs import INLINE_LIMIT, OutputFormat
-from report_operator.api.run import RESULT_FILE, Links, Rendered, RenderedFile, Request, Result
+from report_operator.api.run import (
+    RESULT_FILE,
+    Links,
+    Rendered,
+    RenderedFile,
+    Request,
+    Result,
+    SignedRequest,
+    Upload,
+)
 from report_operator.run.failure import RunError
 from report_operator.run.publish import publish
 from report_operator.run.store import ATTEMPTS
@@ -57,7 +66,8 @@ def rendered(workspace: Workspace) -> Rendered:
 def links(sign: Callable[[str], str], names: list[str] | None = None) -> Links:
     """Return links for these names, by default for all files."""
     expiry = datetime.now(UTC) + timedelta(minutes=10)
-    return Links(expires_at=expiry, uploads={name: sign(name) for name in names or [*FILES, RESULT_FILE]})
+    uploads = {name: Upload(whole=SignedRequest(url=sign(name))) for name in names or [*FILES, RESULT_FILE]}
+    return Links(expires_at=expiry, uploads=uploads)
 
 
 @pytest.fixture

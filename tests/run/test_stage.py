@@ -28,6 +28,8 @@ from report_operator.api.run import (
     Rendered,
     RenderedFile,
     Request,
+    SignedRequest,
+    Upload,
 )
 from report_operator.run.stage import EXIT_TERMINATED
 from report_operator.run.workspace import Workspace
@@ -179,7 +181,10 @@ def test_publish_tells_the_result_or_its_hash(
         metrics={f"Metric number {number}": "1,234" for number in range(metrics)},
     )
     workspace.rendered.write_text(rendered.model_dump_json(by_alias=True))
-    uploads = {name: f"{web.url}/{name}?X-Amz-Signature=hidden" for name in ("report.json", RESULT_FILE)}
+    uploads = {
+        name: Upload(whole=SignedRequest(url=f"{web.url}/{name}?X-Amz-Signature=hidden"))
+        for name in ("report.json", RESULT_FILE)
+    }
     links = Links(expires_at=datetime.now(UTC) + timedelta(hours=1), uploads=uploads)
     workspace.links.write_bytes(links.packed())
 

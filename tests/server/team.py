@@ -157,9 +157,9 @@ class Team:
             if name != RESULT_FILE
         ]
         result = Result(run_id=run_id, files=files, **fields)
-        for name, url in links.items():
+        for name, upload in links.items():
             body = result.model_dump_json(by_alias=True).encode() if name == RESULT_FILE else content
-            httpx.put(url, content=body).raise_for_status()
+            httpx.put(upload.whole.url, content=body).raise_for_status()
         return result
 
     def finish(self, report: str) -> None:

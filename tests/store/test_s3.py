@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from report_operator.store.errors import StoreError
-from report_operator.store.s3 import Link, S3Settings, S3Store
+from report_operator.store.s3 import S3Settings, S3Store
+from report_operator.store.store import Link
 from tests.support.ports import free_ports
 from tests.support.seaweedfs import BUCKET, SeaweedFS
 
@@ -30,10 +31,14 @@ async def empty(store: S3Store) -> None:
     await store.delete("")
 
 
+async def sign_upload(store: S3Store, key: str) -> str:
+    signed = await store.sign_uploads({key: None}, HOUR)
+    return signed.by_key[key].whole.url
+
+
 async def put(store: S3Store, key: str, content: bytes = b"content") -> None:
-    link = (await store.sign_uploads([key], HOUR))[key]
     async with httpx.AsyncClient() as client:
-        (await client.put(link.url, content=content)).raise_for_status()
+        (await client.put(await sign_upload(store, key), content=content)).raise_for_status()
 
 
 async def test_a_signed_link_uploads_without_credentials(store: S3Store, weed: SeaweedFS) -> None:
@@ -45,20 +50,19 @@ async def test_a_signed_link_uploads_without_credentials(store: S3Store, weed: S
 
 async def test_an_upload_link_is_for_one_key(store: S3Store, http: httpx.AsyncClient) -> None:
     key = f"{FOLDER}report.pdf"
-    link = (await store.sign_uploads([key], HOUR))[key]
-    assert (await http.put(link.url.replace("report.pdf", "other.pdf"), content=b"x")).status_code == 403
-    assert (await http.get(link.url)).status_code == 403
+    url = await sign_upload(store, key)
+    assert (await http.put(url.replace("report.pdf", "other.pdf"), content=b"x")).status_code == 403
+    assert (await http.get(url)).status_code == 403
 
 
 async def test_links_of_a_ledger_write_once(store: S3Store, http: httpx.AsyncClient) -> None:
     """A link whose condition is left out is no link at all: the header is part of the signature."""
     entry = (await store.sign_ledger(FOLDER, ["a"], HOUR))["a"]
-    once = {"If-None-Match": "*"}
     for put, get in ((entry.claim, entry.claimed), (entry.record, entry.recorded)):
         assert (await http.get(get)).status_code == 404
-        assert (await http.put(put, content=b"first")).status_code == 403
-        assert (await http.put(put, content=b"first", headers=once)).status_code == 200
-        assert (await http.put(put, content=b"other", headers=once)).status_code == 412
+        assert (await http.put(put.url, content=b"first")).status_code == 403
+        assert (await http.put(put.url, content=b"first", headers=put.headers)).status_code == 200
+        assert (await http.put(put.url, content=b"other", headers=put.headers)).status_code == 412
         assert (await http.get(get)).content == b"first"
     assert sorted(await store.sizes(FOLDER)) == [f"{FOLDER}ledger/a.intent", f"{FOLDER}ledger/a.record"]
     assert (await http.delete(entry.release)).status_code == 204
@@ -90,8 +94,8 @@ async def test_links_expire_when_they_say(store: S3Store, http: httpx.AsyncClien
 
 async def test_links_live_no_longer_than_a_week(store: S3Store) -> None:
     key = f"{FOLDER}report.pdf"
-    link = (await store.sign_uploads([key], timedelta(days=30)))[key]
-    assert link.expires_at <= datetime.now(UTC) + timedelta(days=7)
+    signed = await store.sign_uploads({key: None}, timedelta(days=30))
+    assert signed.expires_at <= datetime.now(UTC) + timedelta(days=7)
 
 
 def use_credentials(monkeypatch: pytest.MonkeyPatch, folder: Path, *ends: datetime) -> None:
@@ -168,18 +172,18 @@ async def test_credentials_that_never_last_long_give_links_that_say_so(
 async def test_readers_get_the_public_endpoint_and_runs_the_inner_one(settings: S3Settings) -> None:
     store = S3Store(replace(settings, public_endpoint="https://files.example.com"))
     key = f"{FOLDER}report.pdf"
-    upload = (await store.sign_uploads([key], HOUR))[key]
+    upload = await sign_upload(store, key)
     download = await store.sign_download(key, "inline", "weekly.pdf", "application/pdf", HOUR)
     store.close()
-    assert upload.url.startswith(f"{settings.endpoint}/{BUCKET}/reports/{FOLDER}report.pdf?")
+    assert upload.startswith(f"{settings.endpoint}/{BUCKET}/reports/{FOLDER}report.pdf?")
     assert download.url.startswith(f"https://files.example.com/{BUCKET}/reports/{FOLDER}report.pdf?")
 
 
 async def test_virtual_host_style(settings: S3Settings) -> None:
     store = S3Store(replace(settings, endpoint="https://s3.example.com", path_style=False, prefix=""))
-    upload = (await store.sign_uploads(["report.pdf"], HOUR))["report.pdf"]
+    upload = await sign_upload(store, "report.pdf")
     store.close()
-    assert upload.url.startswith(f"https://{BUCKET}.s3.example.com/report.pdf?")
+    assert upload.startswith(f"https://{BUCKET}.s3.example.com/report.pdf?")
 
 
 async def test_sizes_of_a_folder(store: S3Store) -> None:
@@ -260,5 +264,5 @@ async def test_no_credentials_at_all(settings: S3Settings, monkeypatch: pytest.M
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     store = S3Store(settings)
     with pytest.raises(StoreError, match="credentials"):
-        await store.sign_uploads([f"{FOLDER}a"], HOUR)
+        await store.sign_uploads({f"{FOLDER}a": None}, HOUR)
     store.close()

@@ -8,7 +8,16 @@ from typing import Any
 
 from report_operator.api.deliveries import Deliveries, Entry
 from report_operator.api.outputs import OutputFormat
-from report_operator.api.run import LEDGER_FILE, EntryLinks, Links, Rendered, RenderedFile, Request
+from report_operator.api.run import (
+    LEDGER_FILE,
+    EntryLinks,
+    Links,
+    Rendered,
+    RenderedFile,
+    Request,
+    SignedRequest,
+    Upload,
+)
 from report_operator.plan import secret
 from report_operator.run.workspace import Workspace
 from tests.support.seaweedfs import BUCKET, SeaweedFS
@@ -54,18 +63,22 @@ class Shipment:
             return str(client.generate_presigned_url(method, Params=wanted, ExpiresIn=600))
 
         def entry(id_: str) -> EntryLinks:
+            once = {"If-None-Match": "*"}
             intent, record = f"ledger/{id_}.intent", f"ledger/{id_}.record"
             return EntryLinks(
-                claim=link("put_object", intent, IfNoneMatch="*"),
+                claim=SignedRequest(url=link("put_object", intent, IfNoneMatch="*"), headers=once),
                 claimed=link("get_object", intent),
                 release=link("delete_object", intent),
-                record=link("put_object", record, IfNoneMatch="*"),
+                record=SignedRequest(url=link("put_object", record, IfNoneMatch="*"), headers=once),
                 recorded=link("get_object", record),
             )
 
         return Links(
             expires_at=now + timedelta(minutes=10),
-            uploads={name: link("put_object", name) for name in secret.planned_files(self.request.spec)},
+            uploads={
+                name: Upload(whole=SignedRequest(url=link("put_object", name)))
+                for name in secret.planned_files(self.request.spec)
+            },
             deliver_until=now + lasting,
             downloads={name: link("get_object", name) for name in FILES},
             downloads_expire_at=now + timedelta(hours=1),

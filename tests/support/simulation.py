@@ -8,20 +8,21 @@ Every call first yields, so that a test decides what happens between any two cal
 import copy
 import itertools
 import types
-from collections.abc import AsyncIterator, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from report_operator.api.metadata import RUN_ID_LABEL
-from report_operator.api.run import Outcome, Result, StoredFile
+from report_operator.api.run import Outcome, Result, SignedRequest, StoredFile, Upload
 from report_operator.cluster.client import Cluster
 from report_operator.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
 from report_operator.control.admission import Admission
 from report_operator.plan.run_queue import Limits
 from report_operator.plan.subject import Subject
+from report_operator.plan.uploads import Split
 from report_operator.store.errors import StoreError
-from report_operator.store.s3 import Link, S3Store
+from report_operator.store.store import Link, SignedUploads, Store
 from tests.support import objects
 
 Json = dict[str, Any]
@@ -214,7 +215,7 @@ class SimulatedCluster:
 
 
 class SimulatedStore:
-    """The calls of report_operator.store.s3.S3Store."""
+    """The calls of report_operator.store.store.Store."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -225,8 +226,11 @@ class SimulatedStore:
     async def ensure_bucket(self) -> None:
         await self._reach()
 
-    async def sign_uploads(self, keys: Sequence[str], ttl: timedelta) -> dict[str, Link]:
-        return {key: Link(f"https://store/{key}", self._world.now + ttl) for key in keys}
+    async def sign_uploads(
+        self, files: Mapping[str, Split | None], ttl: timedelta, *, again: bool = False
+    ) -> SignedUploads:
+        uploads = {key: Upload(whole=SignedRequest(url=f"https://store/{key}")) for key in files}
+        return SignedUploads(uploads, self._world.now + ttl)
 
     async def sign_download(self, key: str, _kind: str, _name: str, _type: str, ttl: timedelta) -> Link:
         return Link(f"https://store/{key}", self._world.now + ttl)
@@ -257,9 +261,9 @@ def as_cluster(world: World) -> Cluster:
     return cast("Cluster", SimulatedCluster(world))
 
 
-def as_store(world: World) -> S3Store:
+def as_store(world: World) -> Store:
     """Return the simulated store as the real one's type."""
-    return cast("S3Store", SimulatedStore(world))
+    return cast("Store", SimulatedStore(world))
 
 
 def admission(world: World, limits: Limits) -> Admission:

@@ -8,7 +8,7 @@ pkg/kubelet/kuberuntime MaxContainerTerminationMessageLength).
 
 import gzip
 from pathlib import PurePosixPath
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -74,17 +74,55 @@ class Request(Model):
         return self.spec.title or self.name
 
 
+class SignedRequest(Model):
+    """A request to the store that was signed beforehand: whoever has it may make it, until it expires.
+
+    It says all that is particular to the store's vendor.
+    """
+
+    method: Literal["PUT", "POST"] = "PUT"
+    """HTTP method."""
+    url: str
+    """With the signature."""
+    headers: dict[str, str] = {}
+    """To be sent with it, as the vendor or the signature wants it; those that describe the content come on top."""
+
+
+class Parts(Model):
+    """How a file goes to the store in parts. The store lists nothing before `complete` is sent."""
+
+    size: int
+    """Bytes of each part but the last, which may have fewer."""
+    puts: list[SignedRequest]
+    """One for each part, in the order of the file; there may be more than it needs."""
+    complete: SignedRequest
+    """Makes the file of its parts; the body is `listing`."""
+    listing: str
+    """Body of `complete`, with `{parts}` where `listed` stands, once for each part that was sent."""
+    listed: str
+    """A part, with `{number}` (from 1) and `{etag}`, the header ETag of the answer to its PUT, in their places."""
+
+
+class Upload(Model):
+    """The ways to put one file into the store; what is there under its name is replaced."""
+
+    whole: SignedRequest
+    """The file in one request."""
+    parts: Parts | None = None
+    """For a file that has more bytes than one part; None where none may be that large."""
+
+
 class EntryLinks(Model):
     """Presigned links to the two objects of a delivery's entry in the ledger. See run/ledger.py."""
 
-    claim: str
-    """PUT of the intent; only while there is none (header `If-None-Match: *`)."""
+    claim: SignedRequest
+    """PUT of the intent; only while there is none."""
     claimed: str
     """GET of the intent."""
     release: str
     """DELETE of the intent."""
-    record: str
-    """PUT of the record; only while there is none (header `If-None-Match: *`)."""
+    record: SignedRequest
+    """PUT of the record; only while there is none."""
     recorded: str
     """GET of the record."""
 
@@ -94,8 +132,8 @@ class Links(Model):
 
     expires_at: Time
     """When the links for the run stop working."""
-    uploads: dict[str, str]
-    """Presigned PUT URL by file name: every output, RESULT_FILE, and LEDGER_FILE where there are destinations."""
+    uploads: dict[str, Upload]
+    """By file name: every output, RESULT_FILE, and LEDGER_FILE where there are destinations."""
     deliver_until: Time | None = None
     """When deliveries have to end, so that the result is stored before the Job's deadline. Set with destinations."""
     downloads: dict[str, str] = {}

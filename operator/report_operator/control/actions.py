@@ -40,7 +40,7 @@ from report_operator.plan.links import SignedLinks
 from report_operator.plan.objects import Job
 from report_operator.plan.orphans import RETAINED_FILE
 from report_operator.plan.subject import Subject
-from report_operator.store.s3 import S3Store
+from report_operator.store.store import Store
 
 _RESULT_LIMIT = 1024 * 1024
 """Bytes of a result that are read: a run is not trusted with the operator's memory."""
@@ -55,7 +55,7 @@ class Actor:
     """Does what decisions ask for."""
 
     cluster: Cluster
-    store: S3Store
+    store: Store
     defaults: job.RunDefaults
     job_ttl: timedelta
     admission: Admission
@@ -138,11 +138,8 @@ class Actor:
     async def _sign_links(self, subject: Subject, spec: ReportSpec, now: datetime) -> Links:
         ttl = secret.links_ttl(spec)
         keys = {name: subject.prefix + name for name in secret.planned_files(spec)}
-        signed = await self.store.sign_uploads(keys.values(), ttl)
-        uploads = Links(
-            expires_at=min(link.expires_at for link in signed.values()),
-            uploads={name: signed[key].url for name, key in keys.items()},
-        )
+        signed = await self.store.sign_uploads(dict.fromkeys(keys.values()), ttl)
+        uploads = Links(expires_at=signed.expires_at, uploads={name: signed.by_key[key] for name, key in keys.items()})
         if not spec.destinations:
             return uploads
         files = [name for name in artifacts.listed(spec) if name != LEDGER_FILE]

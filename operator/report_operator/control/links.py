@@ -8,14 +8,14 @@ from report_operator.api.download import LinkPolicy
 from report_operator.api.outputs import download_name
 from report_operator.api.report import ReportSpec
 from report_operator.plan.links import SignedLinks
-from report_operator.store.s3 import S3Store
+from report_operator.store.store import Store
 
 
 @dataclass(frozen=True)
 class LinkMaker:
     """Signs, where signing is allowed."""
 
-    store: S3Store
+    store: Store
     allowed: bool
     """Whether the platform team allows links at all."""
 

@@ -28,6 +28,7 @@ from report_operator.control.schedules import ScheduleReconciler
 from report_operator.control.sweep import Sweep
 from report_operator.control.upkeep import Upkeep
 from report_operator.store.s3 import S3Store
+from report_operator.store.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ _WATCHED_BY_KOPF = ("scheduledreports", "jobs", "pods")
 class Operator:
     """One operator process: a controller for each kind, and what feeds their queues."""
 
-    def __init__(self, cluster: Cluster, store: S3Store, config: Config, instance: str) -> None:
+    def __init__(self, cluster: Cluster, store: Store, config: Config, instance: str) -> None:
         self.known_schedules = Manifests()
         children, pending = Children(), Manifests()
         self.clockwork = Clockwork(self._ring, utc_now)

@@ -11,7 +11,7 @@ from report_operator.cluster.client import Cluster
 from report_operator.cluster.errors import ClusterError
 from report_operator.plan.orphans import Orphans
 from report_operator.store.errors import StoreError
-from report_operator.store.s3 import S3Store
+from report_operator.store.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Sweep:
     """Goes through the store now and again."""
 
     cluster: Cluster
-    store: S3Store
+    store: Store
     interval: timedelta
     """From the end of one sweep to the next, at most."""
     grace: timedelta

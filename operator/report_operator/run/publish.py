@@ -94,14 +94,14 @@ class _Uploader:
             "Content-Length": str(known.size),
             "Content-MD5": known.md5,
         }
-        self._store.put(file.name, self._links.uploads[file.name], lambda: self._counted(path), headers)
+        self._store.put(file.name, self._links.uploads[file.name].whole, lambda: self._counted(path), headers)
         _log.info("%s: %s bytes stored", file.name, f"{known.size:,}")
         return StoredFile(**file.model_dump(), size=known.size, sha256=known.sha256)
 
     def put_json(self, name: str, content: bytes) -> StoredFile:
         md5 = hashlib.md5(content, usedforsecurity=False).digest()
         headers = {"Content-Type": "application/json", "Content-MD5": base64.b64encode(md5).decode()}
-        self._store.put(name, self._links.uploads[name], lambda: content, headers)
+        self._store.put(name, self._links.uploads[name].whole, lambda: content, headers)
         digest = hashlib.sha256(content).hexdigest()
         return StoredFile(name=name, format=OutputFormat.JSON, size=len(content), sha256=digest)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from report_operator.api.conditions import Reason
+from report_operator.api.run import SignedRequest
 from report_operator.run.failure import RunError
 from report_operator.run.redaction import Redactor
 
@@ -58,17 +59,17 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def put(self, name: str, link: str, content: Content, headers: Mapping[str, str]) -> None:
+    def put(self, name: str, link: SignedRequest, content: Content, headers: Mapping[str, str]) -> None:
         """Upload; raises RunError: StoreUnavailable, StoreRefused. `name` is for messages."""
-        self._send(_Call("PUT", name, link, content, headers))
+        self._send(_Call(link.method, name, link.url, content, {**link.headers, **headers}))
 
-    def create(self, name: str, link: str, content: bytes) -> bool:
+    def create(self, name: str, link: SignedRequest, content: bytes) -> bool:
         """Upload if there is no such object, and return whether there was none. Raises as `put`.
 
         The answer is False, too, when an earlier try has made it and its answer was lost.
         """
-        headers = {"If-None-Match": "*", "Content-Type": "application/json"}
-        call = _Call("PUT", name, link, lambda: content, headers, {httpx.codes.PRECONDITION_FAILED})
+        headers = {**link.headers, "Content-Type": "application/json"}
+        call = _Call(link.method, name, link.url, lambda: content, headers, {httpx.codes.PRECONDITION_FAILED})
         return self._send(call).is_success
 
     def get(self, name: str, link: str) -> bytes | None:

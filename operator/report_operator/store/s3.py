@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,13 +13,16 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from report_operator.api.run import EntryLinks
+from report_operator.api.run import EntryLinks, SignedRequest, Upload
+from report_operator.plan.uploads import Split
 from report_operator.store.errors import StoreError
+from report_operator.store.store import Link, SignedUploads, Store, StoredObject
 
 _Answer = TypeVar("_Answer")
 
 _THREADS = 16
 _BUCKET_SECONDS = 300.0
+_ONCE = {"If-None-Match": "*"}
 _LONGEST = timedelta(days=7)
 """The longest that Signature Version 4 allows (X-Amz-Expires)."""
 
@@ -40,26 +43,8 @@ class S3Settings:
     """`https://host/bucket/key` instead of `https://bucket.host/key`."""
 
 
-@dataclass(frozen=True)
-class StoredObject:
-    """An object of a listing."""
-
-    key: str
-    modified: datetime
-    """When it was written."""
-
-
-@dataclass(frozen=True)
-class Link:
-    """A signed URL."""
-
-    url: str
-    expires_at: datetime
-    """When it stops working: as asked, or earlier with the credentials that signed it."""
-
-
-class S3Store:
-    """A bucket. Keys are without the prefix. Every method may raise StoreError."""
+class S3Store(Store):
+    """A bucket."""
 
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
@@ -104,10 +89,16 @@ class S3Store:
             await self._call(self._ensure_bucket)
             self._bucket_seen = now
 
-    async def sign_uploads(self, keys: Iterable[str], ttl: timedelta) -> dict[str, Link]:
-        """Return a PUT link, for use inside the cluster, by key."""
-        wanted = list(keys)
-        return await self._call(lambda: {key: self._sign(self._inside, "put_object", key, ttl) for key in wanted})
+    async def sign_uploads(
+        self, files: Mapping[str, Split | None], ttl: timedelta, *, again: bool = False
+    ) -> SignedUploads:
+        """Return what files are uploaded with."""
+        return await self._call(lambda: self._sign_uploads(files, ttl))
+
+    def _sign_uploads(self, files: Mapping[str, Split | None], ttl: timedelta) -> SignedUploads:
+        links = {key: self._sign(self._inside, "put_object", key, ttl) for key in files}
+        uploads = {key: Upload(whole=SignedRequest(url=link.url)) for key, link in links.items()}
+        return SignedUploads(uploads, min(link.expires_at for link in links.values()))
 
     async def sign_ledger(self, folder: str, ids: Iterable[str], ttl: timedelta) -> dict[str, EntryLinks]:
         """Return the links to the objects of a ledger's entries in a folder, for use inside the cluster, by id."""
@@ -148,6 +139,9 @@ class S3Store:
         """Delete all objects whose keys start with `folder`."""
         await self._call(lambda: self._delete(folder))
 
+    async def abandon_uploads(self, folder: str) -> None:
+        """Delete what was uploaded of unfinished objects whose keys start with `folder`."""
+
     async def _call(self, work: Callable[[], _Answer]) -> _Answer:
         """Run in one of our threads: boto3 blocks, even signing may, when it has to fetch credentials first."""
         place = self._settings.endpoint or "AWS S3"
@@ -186,10 +180,10 @@ class S3Store:
 
         return EntryLinks(
             # The header is part of the signature: the link cannot replace what is there.
-            claim=link("put_object", "intent", IfNoneMatch="*"),
+            claim=SignedRequest(url=link("put_object", "intent", IfNoneMatch="*"), headers=_ONCE),
             claimed=link("get_object", "intent"),
             release=link("delete_object", "intent"),
-            record=link("put_object", "record", IfNoneMatch="*"),
+            record=SignedRequest(url=link("put_object", "record", IfNoneMatch="*"), headers=_ONCE),
             recorded=link("get_object", "record"),
         )
 
