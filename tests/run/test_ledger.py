@@ -1,10 +1,13 @@
 """Publish processes that are killed around a send, or work at the same time: what arrives, and what the ledger says."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -111,10 +114,10 @@ def shipment(
     return made
 
 
-def start(workspace: Workspace) -> "subprocess.Popen[bytes]":
+def start(workspace: Workspace, log: int = subprocess.PIPE) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-c", PROGRAM, Stage.PUBLISH.value, str(workspace.request.parent)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "operator")}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    return subprocess.Popen(command, env=environment, stdout=log)
 
 
 def publish(workspace: Workspace) -> None:
@@ -280,3 +283,48 @@ def test_killed_among_many_mails(
     assert 1 <= len(unknown) <= 3 * EmailChannel.parallel
     assert {state for recipient, state in states.items() if recipient not in unknown} == {DeliveryState.SENT}
     assert set(states) - set(unknown) <= set(server.recipients)
+
+
+@pytest.mark.requirement("N1")
+def test_a_thousand_recipients_and_any_number_of_crashes(
+    *, order: Callable[..., Request], workspace: Workspace, store: SeaweedFS
+) -> None:
+    """37 addresses fail, some for ever, some for a while; the process is killed four times, wherever it is.
+
+    Each recipient is mailed once. Whom nobody knows of are those that were on their way when the process was killed.
+    """
+    everybody = [f"r{number}@example.com" for number in range(1000)]
+    for_ever, for_a_while = set(everybody[::50]), set(everybody[25:850:50])
+    asked: Counter[str] = Counter()
+
+    def answer(to: str) -> str | None:
+        asked[to] += 1
+        if to in for_ever:
+            return "550 5.1.1 no such user"
+        return "451 4.7.1 come again" if to in for_a_while and asked[to] <= 2 else None
+
+    with mail_server.running() as server:
+        server.recipient_answer, server.pipelining = answer, True
+        way = {"host": mail_server.HOST, "port": server.port, "encryption": "None"}
+        email = {"server": way, "from": "reports@example.com", "bcc": everybody}
+        wanted = order(sources=SOURCES, outputs=OUTPUTS, destinations=[{"name": "mail", "email": email}])
+        shipment = Shipment.prepare(store, wanted, "a-thousand-and-crashes", workspace)
+        fetch(shipment.request, workspace)
+        render(shipment.request, workspace)
+        for least in (100, 300, 500, 700):
+            with start(workspace, subprocess.DEVNULL) as process:
+                while process.poll() is None and len(server.mails) < least:
+                    time.sleep(0.01)
+                time.sleep(random.uniform(0, 0.1))
+                process.kill()
+            assert process.returncode == -signal.SIGKILL
+        publish(workspace)
+    assert len(for_ever | for_a_while) == 37
+    assert len(set(server.recipients)) == len(server.recipients), "each once"
+    states = {entry.recipient or "": entry.state for entry in shipment.ledger()}
+    unknown = {recipient for recipient, state in states.items() if state is DeliveryState.UNKNOWN}
+    assert len(unknown) <= 4 * EmailChannel.parallel
+    assert {to for to, state in states.items() if state is DeliveryState.FAILED} | unknown >= for_ever
+    assert {to for to, state in states.items() if state is DeliveryState.SENT} == set(everybody) - for_ever - unknown
+    assert not set(server.recipients) & for_ever
+    assert set(everybody) - for_ever - unknown <= set(server.recipients)

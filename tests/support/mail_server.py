@@ -53,6 +53,12 @@ class MailServer:
     """Asked after the final dot, when the mail is kept already."""
     drop_after_data: Callable[[Mail], bool] = lambda _: False
     """Whether to end the connection instead of an answer, when the mail is kept already."""
+    pipelining: bool = False
+    """Whether commands may be sent at once."""
+    data_for_nobody: bool = False
+    """Whether data is taken although the recipient was refused, and refused afterwards (RFC 2920, section 3.1)."""
+    mails_per_connection: int = 1_000_000
+    """Further ones have to come through another."""
     connections: int = 0
     logins: list[tuple[str, str]] = field(default_factory=list)
 
@@ -70,11 +76,17 @@ class _Handler:
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
-        return responses
+        return ["250-PIPELINING", *responses] if self._server.pipelining else responses
 
     async def handle_MAIL(  # noqa: N802 - the name that aiosmtpd looks for
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        sent = getattr(server, "mails_sent", 0)
+        if sent >= self._server.mails_per_connection:
+            assert server.transport
+            asyncio.get_running_loop().call_later(0.01, server.transport.close)
+            return "421 4.4.5 enough mails of this connection"
+        server.mails_sent = sent + 1  # type: ignore[attr-defined]
         refusal = self._server.sender_answer(address)
         if refusal is None:
             envelope.mail_from = address
@@ -85,7 +97,7 @@ class _Handler:
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         refusal = self._server.recipient_answer(address)
-        if refusal is None:
+        if refusal is None or self._server.data_for_nobody:
             envelope.rcpt_tos.append(address)
         return refusal or "250 OK"
 
@@ -102,6 +114,8 @@ class _Handler:
             protected=transport.get_extra_info("sslcontext") is not None,
             login=bool(session.authenticated),
         )
+        if not content:
+            return "554 5.5.1 no valid recipients"
         refusal = await asyncio.to_thread(self._server.data_answer, mail)
         if refusal is None:
             self._server.mails.append(mail)

@@ -178,6 +178,31 @@ def test_a_thousand_recipients_of_whom_some_are_refused(ship: Ship, mails: MailS
     assert mails.connections <= 8, "few connections, each for many mails"
 
 
+@pytest.mark.parametrize("data_for_nobody", [False, True])
+def test_commands_at_once(*, ship: Ship, mails: MailServer, data_for_nobody: bool) -> None:
+    """A server that takes several commands at once tells of each, and of data that is for nobody."""
+    mails.pipelining, mails.data_for_nobody = True, data_for_nobody
+    mails.recipient_answer = lambda to: "550 5.1.1 no such user" if to == address(3) else None
+    body = "A line with a dot alone:\n\n.\n\n.. and two"
+    entries = post(ship(mail(mails.port, bcc=[address(number) for number in range(9)], body=body)))
+    assert states(entries) == {address(n): "Failed" if n == 3 else "Sent" for n in range(9)}
+    assert entries[3].last_error == f"{HOST}:{mails.port} refuses recipient {address(3)}: 550 5.1.1 no such user"
+    assert sorted(mails.recipients) == [address(number) for number in range(9) if number != 3]
+    text = mails.mails[0].message.get_body(("plain",))
+    assert text
+    assert "\r\n.\r\n\r\n.. and two\r\n" in text.get_content()
+
+
+@pytest.mark.parametrize("pipelining", [False, True])
+def test_a_server_that_takes_few_mails_of_a_connection(*, ship: Ship, mails: MailServer, pipelining: bool) -> None:
+    """The others go through new connections, in the same try."""
+    mails.pipelining, mails.mails_per_connection = pipelining, 2
+    everybody = [address(number) for number in range(20)]
+    entries = post(ship(mail(mails.port, bcc=everybody)))
+    assert {(entry.state, entry.attempts) for entry in entries} == {(DeliveryState.SENT, 1)}
+    assert sorted(mails.recipients) == sorted(everybody)
+
+
 @pytest.mark.parametrize(("answer", "attempts"), [("451 4.7.1 greylisted, come again", 3), ("421 4.3.2 going down", 3)])
 def test_a_passing_refusal_is_tried_again(ship: Ship, mails: MailServer, answer: str, attempts: int) -> None:
     asked: list[str] = []

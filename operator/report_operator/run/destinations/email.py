@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from queue import Empty, LifoQueue
-from threading import Lock
+from threading import Lock, Semaphore
 
 from report_operator.api.deliveries import Entry
 from report_operator.api.destinations import Email
@@ -16,7 +16,7 @@ from report_operator.api.outputs import OutputFormat, download_name
 from report_operator.api.run import Message, Request
 from report_operator.run.destinations.outcome import Failed, Outcome
 from report_operator.run.destinations.package import Package
-from report_operator.run.destinations.smtp import Account, Connection, RefusalError
+from report_operator.run.destinations.smtp import Account, Connection, RefusalError, on_the_wire
 from report_operator.run.destinations.trust import trust
 from report_operator.run.message import with_links
 from report_operator.run.mounts import secret_value
@@ -24,11 +24,15 @@ from report_operator.run.mounts import secret_value
 _POLICY = SMTP.clone(cte_type="7bit")
 """Lines end as mail wants it; nothing in it needs a server that takes 8 bits (RFC 6152)."""
 
+CONNECTIONS = 4
+"""To the server at the same time: servers allow each client a few."""
+
 
 class EmailChannel:
     """The way to the recipients of a mail: a few connections to one server."""
 
-    parallel = 4
+    parallel = 8
+    """More than connections: the ledger is written for some recipients while mails go out to others."""
     repeatable = False
 
     def __init__(self, name: str, email: Email, package: Package) -> None:
@@ -37,7 +41,8 @@ class EmailChannel:
         self._package = package
         self._trust: ssl.SSLContext = trust(package.workspace, email.server.ca_from)
         self._account = _account(email, package)
-        self._mail = mail(email, package, package.rendered.messages[name]).as_bytes()
+        self._mail = on_the_wire(mail(email, package, package.rendered.messages[name]).as_bytes())
+        self._free = Semaphore(CONNECTIONS)
         self._idle: LifoQueue[Connection] = LifoQueue()
         self._opening = Lock()
         self._broken: Failed | None = None
@@ -46,15 +51,12 @@ class EmailChannel:
         """Send the mail to one recipient."""
         domain = self._email.from_.rpartition("@")[2]
         content = f"Message-ID: <{self._package.message_id(entry)}@{domain}>\r\n".encode() + self._mail
-        try:
-            connection = self._connection()
-            outcome = connection.send(self._email.from_, entry.recipient or "", content)
-        except RefusalError as refusal:
-            self._note(refusal.outcome)
-            return refusal.outcome
-        if connection.is_usable:
-            self._idle.put(connection)
-        return outcome
+        with self._free:
+            try:
+                return self._sent(entry.recipient or "", content)
+            except RefusalError as refusal:
+                self._note(refusal.outcome)
+                return refusal.outcome
 
     def close(self) -> None:
         """Take leave of the server."""
@@ -64,16 +66,29 @@ class EmailChannel:
             except Empty:
                 return
 
+    def _sent(self, recipient: str, content: bytes) -> Outcome:
+        """Send through a connection that is open, or a new one; raises RefusalError.
+
+        A server may end a connection after a while, or after some mails. What has failed by that goes through another.
+        """
+        while True:
+            connection = self._connection()
+            was_new = connection.is_new
+            outcome = connection.send(self._email.from_, recipient, content)
+            if connection.is_usable:
+                self._idle.put(connection)
+            elif isinstance(outcome, Failed) and not was_new:
+                continue
+            return outcome
+
     def _connection(self) -> Connection:
-        """Return a connection that answers; raises RefusalError."""
-        while self._broken is None:
-            try:
-                connection = self._idle.get_nowait()
-            except Empty:
-                return self._opened()
-            if connection.answers():
-                return connection
-        raise RefusalError(self._broken)
+        """Return a connection; raises RefusalError."""
+        if self._broken is not None:
+            raise RefusalError(self._broken)
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            return self._opened()
 
     def _opened(self) -> Connection:
         """Return a new connection, made after each other: many wrong passwords at once would lock the account."""

@@ -4,6 +4,7 @@ import re
 import smtplib
 import socket
 import ssl
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ class Connection:
         """Connect to that server and no other; raises RefusalError."""
         self._place = f"{server.host}:{server.chosen_port}"
         self.is_usable = True
+        self.is_new = True
+        """No mail has been sent by it yet."""
         try:
             self._smtp = _connected(server, trust)
             with ExitStack() as stack:
@@ -61,16 +64,8 @@ class Connection:
             text = f"{self._place} cannot be reached: {error}"
             raise RefusalError(Failed(text, passing=True, out_of_reach=True)) from error
 
-    def answers(self) -> bool:
-        """Return whether the server still listens."""
-        try:
-            return self._smtp.noop()[0] < _TRANSIENT
-        except (smtplib.SMTPException, OSError):
-            self.is_usable = False
-            return False
-
     def send(self, sender: str, recipient: str, mail: bytes) -> Outcome:
-        """Send a mail to one recipient.
+        """Send a mail, made by `on_the_wire`, to one recipient; raises RefusalError.
 
         A server has taken a mail when it says so after the final dot (RFC 5321, section 4.2.5). What ends before that
         dot is sent has failed; what ends after it without an answer is unknown.
@@ -79,14 +74,17 @@ class Connection:
             refused = self._envelope(sender, recipient, len(mail))
             if refused is not None:
                 return refused
-            self._smtp.send(_DOT.sub(b"..", mail.removesuffix(b"\r\n")))
+            self.is_new = False
+            self._smtp.send(mail)
         except (smtplib.SMTPException, OSError) as error:
-            return self._lost(Failed(f"{self._place} ended the connection: {_said(error)}", passing=True))
+            self._lost()
+            return Failed(f"{self._place} ended the connection: {_said(error)}", passing=True)
         try:
             self._smtp.send(b"\r\n.\r\n")
             code, answer = self._answer()
         except (smtplib.SMTPException, OSError) as error:
-            return self._lost(Unknown(f"{self._place} got the mail and did not answer: {_said(error)}"))
+            self._lost()
+            return Unknown(f"{self._place} got the mail and did not answer: {_said(error)}")
         return Sent(_text(answer)) if code < _TRANSIENT else self._failed("the mail", code, answer)
 
     def close(self) -> None:
@@ -98,20 +96,42 @@ class Connection:
 
     def _envelope(self, sender: str, recipient: str, size: int) -> Failed | None:
         """Say who sends how much to whom; return what is refused about the recipient. Raises RefusalError."""
-        options = [f"SIZE={size}"] if self._smtp.has_extn("size") else []  # RFC 1870
-        code, answer = self._smtp.mail(sender, options)
-        if code >= _TRANSIENT:
+        options = f" SIZE={size}" if self._smtp.has_extn("size") else ""  # RFC 1870
+        commands = {
+            f"sender {sender}": f"MAIL FROM:{smtplib.quoteaddr(sender)}{options}",
+            f"recipient {recipient}": f"RCPT TO:{smtplib.quoteaddr(recipient)}",
+            "the mail": "DATA",
+        }
+        answers = [(what, *answer) for what, answer in zip(commands, self._answers(commands.values()), strict=False)]
+        refused = [each for each in answers if each[1] >= _TRANSIENT]
+        goes_on = answers[-1][1] == _GO_ON
+        if goes_on and not refused:
+            return None
+        if goes_on:
+            self._smtp.docmd(".")  # The server waits for data that is for nobody (RFC 2920, section 3.1).
+        what, code, answer = (refused or answers[-1:])[0]
+        if code == _CLOSING:
+            self._lost()
+            return self._failed(what, code, answer)
+        if what == f"sender {sender}":
             self.close()
-            raise RefusalError(self._failed(f"sender {sender}", code, answer, out_of_reach=True))
-        code, answer = self._smtp.rcpt(recipient)
-        if code >= _TRANSIENT:
-            self._leave(code)
-            return self._failed(f"recipient {recipient}", code, answer)
-        code, answer = self._smtp.docmd("DATA")
-        if code != _GO_ON:
-            self._leave(code)
-            return self._failed("the mail", code, answer)
-        return None
+            raise RefusalError(self._failed(what, code, answer, out_of_reach=True))
+        self._smtp.rset()
+        return self._failed(what, code, answer)
+
+    def _answers(self, commands: Iterable[str]) -> Iterator[tuple[int, bytes]]:
+        """Yield the answers to commands until the server is leaving.
+
+        They are sent at once to a server that takes them so (RFC 2920), else one by one until the first refusal.
+        """
+        at_once = self._smtp.has_extn("pipelining")
+        if at_once:
+            self._smtp.send("".join(f"{command}\r\n" for command in commands))
+        for command in commands:
+            code, answer = self._smtp.getreply() if at_once else self._smtp.docmd(command)
+            yield code, answer
+            if code == _CLOSING or (code >= _TRANSIENT and not at_once):
+                return
 
     def _answer(self) -> tuple[int, bytes]:
         """Return the answer to a whole mail, for which servers take their time."""
@@ -124,18 +144,9 @@ class Connection:
         finally:
             connection.settimeout(_TIMEOUT)
 
-    def _leave(self, code: int) -> None:
-        """Make ready for the next recipient after a refusal."""
-        if code == _CLOSING:
-            self.is_usable = False
-            self._smtp.close()
-        else:
-            self._smtp.rset()
-
-    def _lost(self, outcome: Outcome) -> Outcome:
+    def _lost(self) -> None:
         self.is_usable = False
         self._smtp.close()
-        return outcome
 
     def _failed(self, what: str, code: int, answer: bytes, *, out_of_reach: bool = False) -> Failed:
         passing = code < _PERMANENT
@@ -156,8 +167,13 @@ class Connection:
 def _connected(server: MailServer, trust: ssl.SSLContext) -> smtplib.SMTP:
     name = socket.gethostname()
     if server.encryption is Encryption.TLS:
-        return smtplib.SMTP_SSL(server.host, server.chosen_port, name, timeout=_TIMEOUT, context=trust)
-    return smtplib.SMTP(server.host, server.chosen_port, name, timeout=_TIMEOUT)
+        smtp: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.chosen_port, name, timeout=_TIMEOUT, context=trust)
+    else:
+        smtp = smtplib.SMTP(server.host, server.chosen_port, name, timeout=_TIMEOUT)
+    if smtp.sock is not None:
+        # The final dot must not wait for the acknowledgement of the mail, which servers hold back (RFC 1122: 40 ms).
+        smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return smtp
 
 
 def _prepare(smtp: smtplib.SMTP, server: MailServer, trust: ssl.SSLContext, account: Account | None) -> None:
@@ -167,6 +183,11 @@ def _prepare(smtp: smtplib.SMTP, server: MailServer, trust: ssl.SSLContext, acco
     smtp.ehlo_or_helo_if_needed()
     if account is not None:
         smtp.login(account.username, account.password)
+
+
+def on_the_wire(mail: bytes) -> bytes:
+    """Return a mail as a server takes it, without the end of its last line (RFC 5321, section 4.5.2)."""
+    return _DOT.sub(b"..", mail.removesuffix(b"\r\n"))
 
 
 def _text(answer: bytes) -> str:
