@@ -23,6 +23,7 @@ from report_operator.api.run import Request, Result
 from report_operator.run.destinations.email import EmailChannel
 from report_operator.run.fetch import fetch
 from report_operator.run.ledger import Ledger
+from report_operator.run.links import LinksFile
 from report_operator.run.render import render
 from report_operator.run.store import Store
 from report_operator.run.workspace import Workspace
@@ -219,9 +220,8 @@ def test_a_claim_whose_answer_was_lost_is_ours(front: Front, shipment: Shipment)
         return answer
 
     front.web.respond = respond
-    with Store() as store:
-        entries = shipment.links(SeaweedFS(front.web.url)).entries
-        mine, other = Ledger(store, entries), Ledger(store, entries)
+    with Store(LinksFile(shipment.workspace.links)) as store:
+        mine, other = Ledger(store), Ledger(store)
         entry = Entry(destination="hook")
         assert mine.claim(entry) is None
         assert lost

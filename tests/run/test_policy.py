@@ -98,7 +98,7 @@ def test_a_webhook_that_is_refused_holds_up_no_other(
     shipment = Shipment.prepare(store, under(wanted, webhookNetworks=["127.0.0.1/32"]), "policy", workspace)
     messages = {"chat": {"subject": "x", "text": "y"}}
     rendered = shipment.rendered.model_validate(shipment.rendered.to_wire() | {"messages": messages})
-    publish(shipment.request, rendered, shipment.links(), shipment.workspace)
+    publish(shipment.request, rendered, shipment.workspace)
     bucket, refused, metadata, allowed = shipment.ledger()
     assert (bucket.state, bucket.attempts) == (DeliveryState.FAILED, 1)
     assert "bucketNetworks: 127.0.0.1 is not public" in (bucket.last_error or "")

@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -46,6 +47,9 @@ OUTPUTS = [
 ]
 
 
+NAMES = [*FILES, RESULT_FILE]
+
+
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries follow each other at once."""
@@ -63,11 +67,25 @@ def rendered(workspace: Workspace) -> Rendered:
     return Rendered(files=files, metrics={"Flights": "336,776"})
 
 
-def links(sign: Callable[[str], str], names: list[str] | None = None) -> Links:
-    """Return links for these names, by default for all files."""
-    expiry = datetime.now(UTC) + timedelta(minutes=10)
-    uploads = {name: Upload(whole=SignedRequest(url=sign(name))) for name in names or [*FILES, RESULT_FILE]}
-    return Links(expires_at=expiry, uploads=uploads)
+@dataclass(frozen=True)
+class Publishing:
+    """A run that is about to publish; calling it does so with links for these names, by default for all files."""
+
+    order: Order
+    workspace: Workspace
+
+    def __call__(
+        self, rendered: Rendered, sign: Callable[[str], str], outputs: Any = OUTPUTS, names: Sequence[str] = NAMES
+    ) -> Result:
+        expiry = datetime.now(UTC) + timedelta(minutes=10)
+        uploads = {name: Upload(whole=SignedRequest(url=sign(name))) for name in names}
+        self.workspace.links.write_bytes(Links(expires_at=expiry, uploads=uploads).packed())
+        return publish(self.order(outputs=outputs), rendered, self.workspace)
+
+
+@pytest.fixture
+def publishing(order: Order, workspace: Workspace) -> Publishing:
+    return Publishing(order, workspace)
 
 
 @pytest.fixture
@@ -85,13 +103,12 @@ def sign(store: SeaweedFS, request: pytest.FixtureRequest) -> Callable[[str], st
 def test_stores_every_file_and_then_the_result(
     *,
     store: SeaweedFS,
-    order: Order,
-    workspace: Workspace,
+    publishing: Publishing,
     rendered: Rendered,
     sign: Callable[[str], str],
     request: pytest.FixtureRequest,
 ) -> None:
-    result = publish(order(outputs=OUTPUTS), rendered, links(sign), workspace)
+    result = publishing(rendered, sign)
 
     client = store.client()
     stored: dict[str, dict[str, Any]] = {}
@@ -123,10 +140,10 @@ def test_the_store_verifies_the_digest(store: SeaweedFS, sign: Callable[[str], s
 
 
 def test_the_result_comes_last_and_requests_say_what_they_send(
-    order: Order, workspace: Workspace, rendered: Rendered, web: HttpServer
+    publishing: Publishing, rendered: Rendered, web: HttpServer
 ) -> None:
     web.answer()
-    publish(order(outputs=OUTPUTS), rendered, links(lambda name: f"{web.url}/{name}?X-Amz-Signature=s"), workspace)
+    publishing(rendered, lambda name: f"{web.url}/{name}?X-Amz-Signature=s")
     assert [asked.path.split("?")[0] for asked in web.asked][-1] == f"/{RESULT_FILE}"
     assert len(web.asked) == len(FILES) + 1
     for asked in web.asked:
@@ -153,7 +170,7 @@ def test_the_result_comes_last_and_requests_say_what_they_send(
 )
 def test_inline(
     *,
-    order: Order,
+    publishing: Publishing,
     workspace: Workspace,
     web: HttpServer,
     outputs: list[dict[str, Any]],
@@ -166,7 +183,7 @@ def test_inline(
     (workspace.outputs / "report.json").write_bytes(content)
     files = Rendered(files=[RenderedFile(name="report.json", format=OutputFormat.JSON)])
     names = ["report.json", RESULT_FILE]
-    result = publish(order(outputs=outputs), files, links(lambda name: f"{web.url}/{name}", names), workspace)
+    result = publishing(files, lambda name: f"{web.url}/{name}", outputs, names)
     expected = json.loads(content) if inline == "x" else inline
     assert (result.inline, result.inline_size) == (expected, size)
 
@@ -182,7 +199,7 @@ def test_inline(
     ],
 )
 def test_passing_causes_are_tried_again(
-    *, order: Order, workspace: Workspace, rendered: Rendered, web: HttpServer, status: int, body: str
+    *, publishing: Publishing, rendered: Rendered, web: HttpServer, status: int, body: str
 ) -> None:
     tried: dict[str, int] = {}
 
@@ -191,7 +208,7 @@ def test_passing_causes_are_tried_again(
         return Answer() if tried[asked.path] > 2 else Answer(body.encode(), status)
 
     web.respond = respond
-    publish(order(outputs=OUTPUTS), rendered, links(lambda name: f"{web.url}/{name}"), workspace)
+    publishing(rendered, lambda name: f"{web.url}/{name}")
     assert tried == {f"/{name}": 3 for name in [*FILES, RESULT_FILE]}
     sent = {asked.path[1:]: asked.body for asked in web.asked}
     assert {name: sent[name] for name in FILES} == FILES
@@ -210,8 +227,7 @@ def test_passing_causes_are_tried_again(
 )  # fmt: skip
 def test_a_store_that_does_not_take_it(
     *,
-    order: Order,
-    workspace: Workspace,
+    publishing: Publishing,
     rendered: Rendered,
     web: HttpServer,
     status: int,
@@ -222,7 +238,7 @@ def test_a_store_that_does_not_take_it(
     web.answer(body, status)
     sign = lambda name: f"{web.url}/bucket/{name}?X-Amz-Signature=hidden-signature"  # noqa: E731
     with pytest.raises(RunError) as caught:
-        publish(order(outputs=OUTPUTS), rendered, links(sign), workspace)
+        publishing(rendered, sign)
     assert caught.value.reason is reason
     assert said in caught.value.message
     assert web.url in caught.value.message
@@ -232,19 +248,17 @@ def test_a_store_that_does_not_take_it(
     assert not [asked for asked in web.asked if RESULT_FILE in asked.path]
 
 
-def test_a_store_that_is_down(order: Order, workspace: Workspace, rendered: Rendered) -> None:
+def test_a_store_that_is_down(publishing: Publishing, rendered: Rendered) -> None:
     address = f"http://127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(RunError, match="Connection refused") as caught:
-        publish(
-            order(outputs=OUTPUTS), rendered, links(lambda name: f"{address}/{name}?X-Amz-Signature=hidden"), workspace
-        )
+        publishing(rendered, lambda name: f"{address}/{name}?X-Amz-Signature=hidden")
     assert caught.value.reason is Reason.STORE_UNAVAILABLE
     assert f"the store at {address} does not answer" in caught.value.message
     assert "hidden" not in caught.value.message
 
 
 def test_an_expired_link(
-    store: SeaweedFS, order: Order, workspace: Workspace, rendered: Rendered, sign: Callable[[str], str]
+    store: SeaweedFS, publishing: Publishing, rendered: Rendered, sign: Callable[[str], str]
 ) -> None:
     def expired(name: str) -> str:
         link = httpx.URL(sign(name))
@@ -252,16 +266,14 @@ def test_an_expired_link(
         return str(link.copy_set_param("X-Amz-Date", past))
 
     with pytest.raises(RunError, match="HTTP 403 ") as caught:
-        publish(order(outputs=OUTPUTS), rendered, links(expired), workspace)
+        publishing(rendered, expired)
     assert caught.value.reason is Reason.STORE_REFUSED
 
 
 @pytest.mark.parametrize("missing", ["report.pdf", RESULT_FILE])
-def test_a_file_without_a_link(
-    order: Order, workspace: Workspace, rendered: Rendered, web: HttpServer, missing: str
-) -> None:
+def test_a_file_without_a_link(publishing: Publishing, rendered: Rendered, web: HttpServer, missing: str) -> None:
     names = [name for name in [*FILES, RESULT_FILE] if name != missing]
     with pytest.raises(RunError, match=missing) as caught:
-        publish(order(outputs=OUTPUTS), rendered, links(lambda name: f"{web.url}/{name}", names), workspace)
+        publishing(rendered, lambda name: f"{web.url}/{name}", names=names)
     assert caught.value.reason is Reason.INTERNAL_ERROR
     assert web.asked == []

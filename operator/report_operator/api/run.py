@@ -80,7 +80,7 @@ class SignedRequest(Model):
     It says all that is particular to the store's vendor.
     """
 
-    method: Literal["PUT", "POST"] = "PUT"
+    method: Literal["GET", "PUT", "POST", "DELETE"] = "PUT"
     """HTTP method."""
     url: str
     """With the signature."""

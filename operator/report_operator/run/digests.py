@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -18,21 +18,61 @@ class Digests:
     sha256: str
     """SHA-256, hexadecimal."""
     md5: str
+    """As in a `Piece`."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a file, and what its content is known by."""
+
+    offset: int
+    """Bytes before it."""
+    size: int
+    """Bytes."""
+    md5: str
     """MD5 in Base64, as the header Content-MD5 has it (RFC 1864): against damage on the way, not against attackers."""
+
+
+class Digest:
+    """Size and SHA-256 of a file, as far as it has been read."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        """Bytes."""
+        self._sha256 = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Return the SHA-256, hexadecimal."""
+        return self._sha256.hexdigest()
+
+    def pieces(self, path: Path, size: int) -> Iterator[Piece]:
+        """Read a file to its end, in constant memory; yield its pieces of `size` bytes, of which the last has fewer.
+
+        An empty file has one piece.
+        """
+        end = path.stat().st_size
+        for offset in range(0, max(end, 1), size):
+            md5, read = hashlib.md5(usedforsecurity=False), 0
+            for chunk in chunks(path, offset, size):
+                self._sha256.update(chunk)
+                md5.update(chunk)
+                read += len(chunk)
+            self.size += read
+            yield Piece(offset, read, base64.b64encode(md5.digest()).decode())
 
 
 def digests(path: Path) -> Digests:
     """Return size and hashes of a file, in constant memory."""
-    size, sha256, md5 = 0, hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    for chunk in chunks(path):
-        size += len(chunk)
-        sha256.update(chunk)
-        md5.update(chunk)
-    return Digests(size, sha256.hexdigest(), base64.b64encode(md5.digest()).decode())
+    digest = Digest()
+    [piece] = digest.pieces(path, max(path.stat().st_size, 1))
+    return Digests(piece.size, digest.sha256, piece.md5)
 
 
-def chunks(path: Path) -> Iterator[bytes]:
-    """Yield the content of a file in pieces."""
+def chunks(path: Path, offset: int, size: int) -> Iterator[bytes]:
+    """Yield a part of a file, chunk by chunk."""
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
+        file.seek(offset)
+        while size > 0 and (chunk := file.read(min(_CHUNK, size))):
+            size -= len(chunk)
             yield chunk

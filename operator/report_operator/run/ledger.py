@@ -14,13 +14,11 @@ A send that certainly failed for a passing cause takes its intent back: the next
 import json
 import logging
 import threading
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from report_operator.api.conditions import Reason
 from report_operator.api.deliveries import DeliveryState, Entry
-from report_operator.api.run import EntryLinks
 from report_operator.run.failure import RunError
 from report_operator.run.store import Store
 
@@ -31,11 +29,10 @@ _log = logging.getLogger(__name__)
 
 
 class Ledger:
-    """The entries of a run, by their links. Safe for threads. Every method may raise RunError of the store."""
+    """The entries of a run. Safe for threads. Every method may raise RunError of the store."""
 
-    def __init__(self, store: Store, links: Mapping[str, EntryLinks]) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._links = links
         self._intent = json.dumps({"process": uuid4().hex, "time": datetime.now(UTC).isoformat()}).encode()
         self._lock = threading.Lock()
         self._claimed: set[str] = set()
@@ -45,12 +42,11 @@ class Ledger:
         with self._lock:
             if entry.id in self._claimed:
                 return None
-        links = self._links[entry.id]
         for _ in range(_CLAIMS):
-            mine = self._store.create(_name(entry, "intent"), links.claim, self._intent)
+            mine = self._store.create(_name(entry, "intent"), lambda links: links.entries[entry.id].claim, self._intent)
             if not mine and (known := self.recorded(entry)) is not None:
                 return known
-            intent = self._intent if mine else self._store.get(_name(entry, "intent"), links.claimed)
+            intent = self._intent if mine else self._claimed_by(entry)
             if intent == self._intent:  # An answer of the store may have been lost: it is ours all the same.
                 with self._lock:
                     self._claimed.add(entry.id)
@@ -66,19 +62,24 @@ class Ledger:
 
     def release(self, entry: Entry) -> None:
         """Take the intent back: nothing was sent."""
-        self._store.delete(_name(entry, "intent"), self._links[entry.id].release)
+        self._store.delete(_name(entry, "intent"), lambda links: links.entries[entry.id].release)
         with self._lock:
             self._claimed.discard(entry.id)
 
     def record(self, entry: Entry) -> None:
         """Write how a send ended; a record that is there already stays."""
-        if not self._store.create(_name(entry, "record"), self._links[entry.id].record, _bytes(entry)):
-            _log.info("%s is there already", _name(entry, "record"))
+        name, content = _name(entry, "record"), _bytes(entry)
+        if not self._store.create(name, lambda links: links.entries[entry.id].record, content):
+            _log.info("%s is there already", name)
 
     def recorded(self, entry: Entry) -> Entry | None:
         """Return the record, or None when there is none."""
-        content = self._store.get(_name(entry, "record"), self._links[entry.id].recorded)
+        content = self._store.get(_name(entry, "record"), lambda links: links.entries[entry.id].recorded)
         return Entry.model_validate_json(content) if content is not None else None
+
+    def _claimed_by(self, entry: Entry) -> bytes | None:
+        """Return the intent, or None when it is gone."""
+        return self._store.get(_name(entry, "intent"), lambda links: links.entries[entry.id].claimed)
 
 
 def _unfinished(entry: Entry) -> Entry:

@@ -12,7 +12,6 @@ from report_operator.api.run import (
     EXIT_OK,
     TERMINATION_MESSAGE_LIMIT,
     Failure,
-    Links,
     Outcome,
     Rendered,
     Request,
@@ -70,8 +69,7 @@ def run_stage(stage: Stage, request: Request, workspace: Workspace) -> Result | 
             from report_operator.run.publish import publish  # noqa: PLC0415
 
             rendered = Rendered.model_validate_json(workspace.rendered.read_bytes())
-            links = Links.unpacked(workspace.links.read_bytes())
-            return publish(request, rendered, links, workspace)
+            return publish(request, rendered, workspace)
     return None
 
 

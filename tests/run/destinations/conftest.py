@@ -35,4 +35,4 @@ def ship(
 
 def sent(shipment: Shipment) -> Result:
     """Publish in this process, and return the result."""
-    return publish(shipment.request, shipment.rendered, shipment.links(), shipment.workspace)
+    return publish(shipment.request, shipment.rendered, shipment.workspace)

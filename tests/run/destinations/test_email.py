@@ -43,7 +43,7 @@ def mail(port: int, server: dict[str, Any] | None = None, **fields: Any) -> dict
 def post(shipment: Shipment) -> list[Entry]:
     """Compose the messages as render does, publish, and return the ledger."""
     rendered = composed(shipment)
-    publish(shipment.request, rendered, shipment.links(), shipment.workspace)
+    publish(shipment.request, rendered, shipment.workspace)
     return shipment.ledger()
 
 
@@ -122,7 +122,8 @@ def test_attachments_as_far_as_they_fit(ship: Ship, mails: MailServer) -> None:
 def test_links_that_are_switched_off(ship: Ship, mails: MailServer) -> None:
     shipment = ship(mail(mails.port, attachments={"maxBytes": 23}), download={"links": "Disabled"})
     without = shipment.links().model_copy(update={"downloads": {}, "downloads_expire_at": None})
-    publish(shipment.request, composed(shipment), without, shipment.workspace)
+    shipment.write_links(without)
+    publish(shipment.request, composed(shipment), shipment.workspace)
     content = mails.mails[0].message.as_string()
     assert "report.pdf is too large to be attached." in content
     assert "by_day.csv (23 B, attached)" in content
@@ -169,7 +170,7 @@ def test_a_thousand_recipients_of_whom_some_are_refused(ship: Ship, mails: MailS
     shipment = ship(mail(mails.port, bcc=everybody))
     rendered = composed(shipment)
     for _ in range(2):
-        result = publish(shipment.request, rendered, shipment.links(), shipment.workspace)
+        result = publish(shipment.request, rendered, shipment.workspace)
         assert sorted(mails.recipients) == sorted(set(everybody) - wrong)
         assert states(shipment.ledger()) == {each: "Failed" if each in wrong else "Sent" for each in everybody}
         [total] = result.deliveries

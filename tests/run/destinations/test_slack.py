@@ -26,7 +26,7 @@ def chat(url: dict[str, Any], **fields: Any) -> dict[str, Any]:
 def post(shipment: Shipment) -> None:
     fetch(shipment.request, shipment.workspace)
     rendered = render(shipment.request, shipment.workspace)
-    publish(shipment.request, rendered, shipment.links(), shipment.workspace)
+    publish(shipment.request, rendered, shipment.workspace)
 
 
 @pytest.fixture
