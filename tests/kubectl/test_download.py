@@ -125,7 +125,9 @@ class TestDownload:
 
         server.respond = respond
         program = (
-            "import sys\nfrom pathlib import Path\n"
+            # A shell starts what it runs in the background with SIGINT ignored, and the tests may run there.
+            "import signal, sys\nfrom pathlib import Path\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from report_operator.kubectl import command, download, report\n"
             "@command.report.command()\n@command.click.argument('folder')\n"
             f"def fetch(folder): download.download([report.Artifact.from_wire({wire()!r} | "
