@@ -51,29 +51,56 @@ class SeaweedFS:
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
 
+class Server:
+    """A store with its data in a folder, which can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ports = free_ports(len(_PORTS))
+        self._process: subprocess.Popen[bytes] | None = None
+        self.store = SeaweedFS(endpoint=f"http://127.0.0.1:{self._ports[0]}")
+
+    def start(self) -> None:
+        """Start it and wait until it is ready."""
+        folder = self._folder
+        (folder / "data").mkdir(exist_ok=True)
+        command = [
+            "setpriv", "--pdeathsig", "KILL",  # The kernel ends it when the tests are killed and can no longer do so.
+            str(Path(sys.executable).parent / "weed"), "mini",
+            f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
+            *(f"-{name}={port}" for name, port in zip(_PORTS, self._ports, strict=True)),
+        ]  # fmt: skip
+        environment = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "S3_BUCKET": BUCKET}
+        with (folder / "weed.log").open("ab") as log:
+            self._process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log, cwd=folder,
+                                             start_new_session=True)  # fmt: skip
+        _wait_ready(self.store, folder / "weed.log")
+
+    def kill(self) -> None:
+        """End it, if it runs."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+@contextlib.contextmanager
+def server(folder: Path) -> Iterator[Server]:
+    """Return a store with its data in `folder` that is to be started; kill it afterwards."""
+    made = Server(folder)
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[SeaweedFS]:
     """Start a store with its data in `folder`; end it afterwards."""
-    ports = free_ports(len(_PORTS))
-    (folder / "data").mkdir()
-    command = [
-        "setpriv", "--pdeathsig", "KILL",  # The kernel ends it when the tests are killed and can no longer do so.
-        str(Path(sys.executable).parent / "weed"), "mini",
-        f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
-        *(f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)),
-    ]  # fmt: skip
-    environment = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "S3_BUCKET": BUCKET}
-    store = SeaweedFS(endpoint=f"http://127.0.0.1:{ports[0]}")
-    with (folder / "weed.log").open("wb") as log:
-        process = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log, cwd=folder,
-                                   start_new_session=True)  # fmt: skip
-    try:
-        _wait_ready(store, folder / "weed.log")
-        yield store
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with server(folder) as made:
+        made.start()
+        yield made.store
 
 
 def _wait_ready(store: SeaweedFS, log: Path) -> None:

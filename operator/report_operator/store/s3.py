@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
@@ -13,18 +13,17 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from report_operator.api.run import EntryLinks, SignedRequest, Upload
+from report_operator.api.run import EntryLinks
 from report_operator.plan.uploads import Split
 from report_operator.store.errors import StoreError
+from report_operator.store.s3_links import Signer
+from report_operator.store.s3_parts import PartUploads
 from report_operator.store.store import Link, SignedUploads, Store, StoredObject
 
 _Answer = TypeVar("_Answer")
 
 _THREADS = 16
 _BUCKET_SECONDS = 300.0
-_ONCE = {"If-None-Match": "*"}
-_LONGEST = timedelta(days=7)
-"""The longest that Signature Version 4 allows (X-Amz-Expires)."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,8 @@ class S3Store(Store):
         self._inside = self._client(settings.endpoint)
         public = settings.public_endpoint
         self._outside = self._client(public) if public else self._inside
+        self._signer = Signer(self._session, settings.bucket)
+        self._parts = PartUploads(self._inside, settings.bucket)
 
     def _client(self, endpoint: str | None) -> Any:
         # boto3's "auto" would mean path style with every endpoint of one's own.
@@ -93,17 +94,13 @@ class S3Store(Store):
         self, files: Mapping[str, Split | None], ttl: timedelta, *, again: bool = False
     ) -> SignedUploads:
         """Return what files are uploaded with."""
-        return await self._call(lambda: self._sign_uploads(files, ttl))
-
-    def _sign_uploads(self, files: Mapping[str, Split | None], ttl: timedelta) -> SignedUploads:
-        links = {key: self._sign(self._inside, "put_object", key, ttl) for key in files}
-        uploads = {key: Upload(whole=SignedRequest(url=link.url)) for key, link in links.items()}
-        return SignedUploads(uploads, min(link.expires_at for link in links.values()))
+        return await self._call(lambda: self._sign_uploads(files, ttl, again))
 
     async def sign_ledger(self, folder: str, ids: Iterable[str], ttl: timedelta) -> dict[str, EntryLinks]:
         """Return the links to the objects of a ledger's entries in a folder, for use inside the cluster, by id."""
-        wanted = list(ids)
-        return await self._call(lambda: {id_: self._sign_entry(f"{folder}ledger/{id_}", ttl) for id_ in wanted})
+        stems = {id_: f"{self._prefix}{folder}ledger/{id_}" for id_ in ids}
+        sign = self._signer.entry
+        return await self._call(lambda: {id_: sign(self._inside, stem, ttl) for id_, stem in stems.items()})
 
     async def sign_download(
         self, key: str, kind: Literal["attachment", "inline"], file_name: str, media_type: str, ttl: timedelta
@@ -113,18 +110,30 @@ class S3Store(Store):
             "ResponseContentDisposition": f'{kind}; filename="{file_name}"',
             "ResponseContentType": media_type,
         }
-        return await self._call(lambda: self._sign(self._outside, "get_object", key, ttl, **answer))
+        name = f"{self._prefix}{key}"
+        return await self._call(lambda: self._signer.link(self._outside, "get_object", name, ttl, **answer))
+
+    async def sign_reads(self, keys: Iterable[str], ttl: timedelta) -> dict[str, str]:
+        """Return a GET link, for use inside the cluster, by key."""
+        names = {key: f"{self._prefix}{key}" for key in keys}
+        sign = self._signer.link
+        return await self._call(
+            lambda: {key: sign(self._inside, "get_object", name, ttl).url for key, name in names.items()}
+        )
 
     async def sizes(self, folder: str) -> dict[str, int]:
         """Return the sizes in bytes of all objects whose keys start with `folder`, by key."""
         return await self._call(lambda: dict(self._list(folder)))
 
     async def pages(self) -> AsyncIterator[list[StoredObject]]:
-        """Yield all objects under our prefix, in the order of their keys, at most a thousand at a time."""
+        """Yield all objects under our prefix, in the order of their keys, then the unfinished uploads."""
         after: str | None = ""
         while after is not None:
             page, after = await self._call(lambda token=after: self._page(token))  # type: ignore[misc]
             yield page
+        begun = await self._call(lambda: list(self._parts.list(self._prefix)))
+        if begun:
+            yield [StoredObject(each.name.removeprefix(self._prefix), each.begun) for each in begun]
 
     async def put(self, key: str, content: bytes) -> None:
         """Write an object."""
@@ -136,11 +145,12 @@ class S3Store(Store):
         return await self._call(lambda: self._get(key, limit))
 
     async def delete(self, folder: str) -> None:
-        """Delete all objects whose keys start with `folder`."""
+        """Delete all objects whose keys start with `folder`, and what was uploaded of unfinished ones."""
         await self._call(lambda: self._delete(folder))
 
     async def abandon_uploads(self, folder: str) -> None:
         """Delete what was uploaded of unfinished objects whose keys start with `folder`."""
+        await self._call(lambda: self._parts.abort(f"{self._prefix}{folder}"))
 
     async def _call(self, work: Callable[[], _Answer]) -> _Answer:
         """Run in one of our threads: boto3 blocks, even signing may, when it has to fetch credentials first."""
@@ -153,39 +163,16 @@ class S3Store(Store):
         except BotoCoreError as error:
             raise StoreError(f"The store {place} cannot be used: {error}") from error
 
-    def _sign(self, client: Any, method: str, key: str, ttl: timedelta, **parameters: str) -> Link:
-        asked = min(ttl, _LONGEST)
-        now = datetime.now(UTC).replace(microsecond=0)
-        arguments = {
-            "Params": {"Bucket": self._settings.bucket, "Key": f"{self._prefix}{key}", **parameters},
-            "ExpiresIn": int(asked.total_seconds()),
-        }
-        url, ends = self._sign_once(client, method, arguments)
-        if ends[0] != ends[1]:  # New credentials came meanwhile: which of them signed it?
-            url, ends = self._sign_once(client, method, arguments)
-        return Link(url, min(filter(None, (now + asked, *ends))))
-
-    def _sign_once(
-        self, client: Any, method: str, arguments: dict[str, Any]
-    ) -> tuple[str, tuple[datetime | None, ...]]:
-        """Return a URL, and when the credentials end, before and after signing: signing may renew them."""
-        credentials = self._session.get_credentials()
-        before = _expiry(credentials)
-        url: str = client.generate_presigned_url(method, **arguments)
-        return url, (before, _expiry(credentials))
-
-    def _sign_entry(self, stem: str, ttl: timedelta) -> EntryLinks:
-        def link(method: str, what: str, **parameters: str) -> str:
-            return self._sign(self._inside, method, f"{stem}.{what}", ttl, **parameters).url
-
-        return EntryLinks(
-            # The header is part of the signature: the link cannot replace what is there.
-            claim=SignedRequest(url=link("put_object", "intent", IfNoneMatch="*"), headers=_ONCE),
-            claimed=link("get_object", "intent"),
-            release=link("delete_object", "intent"),
-            record=SignedRequest(url=link("put_object", "record", IfNoneMatch="*"), headers=_ONCE),
-            recorded=link("get_object", "record"),
-        )
+    def _sign_uploads(self, files: Mapping[str, Split | None], ttl: timedelta, again: bool) -> SignedUploads:
+        uploads, ends = {}, []
+        for key, split in files.items():
+            name = f"{self._prefix}{key}"
+            upload_id = None
+            if split is not None:
+                upload_id = self._parts.newest(name) if again else self._parts.begin(name, split.media_type)
+            uploads[key], end = self._signer.upload(self._inside, name, split, upload_id, ttl)
+            ends.append(end)
+        return SignedUploads(uploads, min(ends))
 
     def _ensure_bucket(self) -> None:
         bucket = self._settings.bucket
@@ -240,6 +227,7 @@ class S3Store(Store):
         return content
 
     def _delete(self, folder: str) -> None:
+        self._parts.abort(f"{self._prefix}{folder}")
         # One by one: not every S3 has DeleteObjects, and a run has few files.
         for key, _ in list(self._list(folder)):
             self._inside.delete_object(Bucket=self._settings.bucket, Key=f"{self._prefix}{key}")
@@ -247,12 +235,3 @@ class S3Store(Store):
 
 def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", "an error"))
-
-
-def _expiry(credentials: Any) -> datetime | None:
-    """Return when temporary credentials end; None when they do not, or nobody says so.
-
-    botocore keeps the time to itself (botocore.credentials.RefreshableCredentials), but a link dies with it.
-    """
-    ends: datetime | None = getattr(credentials, "_expiry_time", None)
-    return ends.astimezone(UTC).replace(microsecond=0) if ends is not None else None

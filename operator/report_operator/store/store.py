@@ -70,11 +70,14 @@ class Store(Protocol):
     ) -> Link:
         """Return a GET link, for use from outside, that serves the object with this type and file name."""
 
+    async def sign_reads(self, keys: Iterable[str], ttl: timedelta) -> dict[str, str]:
+        """Return a GET link, for use from inside the cluster, by key."""
+
     async def sizes(self, folder: str) -> dict[str, int]:
         """Return the sizes in bytes of all objects whose keys start with `folder`, by key."""
 
     def pages(self) -> AsyncIterator[list[StoredObject]]:
-        """Yield all objects, then all unfinished uploads by the time they were begun, at most a thousand at a time."""
+        """Yield all objects, a thousand at a time, then the unfinished uploads, each with the time when it began."""
 
     async def put(self, key: str, content: bytes) -> None:
         """Write an object."""
