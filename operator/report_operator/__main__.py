@@ -57,6 +57,14 @@ def operator_() -> None:
     run()
 
 
+@main.command()
+def relay() -> None:
+    """Run the platform team's mail relay; its settings are environment variables."""
+    from report_operator.relay.server import main as run_relay
+
+    run_relay()
+
+
 @main.command(name="store-credentials")
 @click.option("--secret", required=True, help="Name of the Secret to make.")
 @click.option("--namespace", help="Its namespace; the pod's own when not given.")

@@ -48,11 +48,7 @@ class Connection:
         self.is_new = True
         """No mail has been sent by it yet."""
         try:
-            self._smtp = _connected(server, trust)
-            with ExitStack() as stack:
-                stack.callback(self._smtp.close)
-                _prepare(self._smtp, server, trust, account)
-                stack.pop_all()
+            self._smtp = opened(server, trust, account)
         except smtplib.SMTPException as error:
             raise RefusalError(self._refusal(error)) from error
         except ssl.SSLCertVerificationError as error:
@@ -164,6 +160,20 @@ class Connection:
         return Failed(f"{self._place}: {error}")
 
 
+def opened(server: MailServer, trust: ssl.SSLContext, account: Account | None) -> smtplib.SMTP:
+    """Return a connection to that server and no other, logged in. Raises SMTPException, OSError."""
+    smtp = _connected(server, trust)
+    with ExitStack() as stack:
+        stack.callback(smtp.close)
+        if server.encryption is Encryption.START_TLS:  # Whatever the server says of itself.
+            smtp.starttls(context=trust)
+        smtp.ehlo_or_helo_if_needed()
+        if account is not None:
+            smtp.login(account.username, account.password)
+        stack.pop_all()
+    return smtp
+
+
 def _connected(server: MailServer, trust: ssl.SSLContext) -> smtplib.SMTP:
     name = socket.gethostname()
     if server.encryption is Encryption.TLS:
@@ -174,15 +184,6 @@ def _connected(server: MailServer, trust: ssl.SSLContext) -> smtplib.SMTP:
         # The final dot must not wait for the acknowledgement of the mail, which servers hold back (RFC 1122: 40 ms).
         smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return smtp
-
-
-def _prepare(smtp: smtplib.SMTP, server: MailServer, trust: ssl.SSLContext, account: Account | None) -> None:
-    """Turn to TLS where it is asked for, whatever the server says of itself, and log in."""
-    if server.encryption is Encryption.START_TLS:
-        smtp.starttls(context=trust)
-    smtp.ehlo_or_helo_if_needed()
-    if account is not None:
-        smtp.login(account.username, account.password)
 
 
 def on_the_wire(mail: bytes) -> bytes:

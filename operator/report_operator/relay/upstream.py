@@ -1,0 +1,159 @@
+"""Connections to the real mail server, kept and shared: it sees a few, however many runs there are."""
+
+import smtplib
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, LifoQueue
+from typing import NamedTuple, TypeVar
+
+_T = TypeVar("_T")
+
+CLOSING = 421
+"""The server ends the connection (RFC 5321, section 3.8)."""
+GO_ON = 354
+"""The server waits for a mail."""
+_PATIENCE = 25.0
+"""Seconds that a mail waits for a connection, and that the server may take for a command: less than a run waits."""
+_DATA_TIMEOUT = 110.0
+"""Seconds that the server may take for a whole mail: less than a run waits."""
+_IDLE = 60.0
+"""Seconds without a mail after which a connection is not used again."""
+
+
+class Answer(NamedTuple):
+    """What a server says."""
+
+    code: int
+    text: bytes
+    """Lines without their code, LF in between."""
+
+    @property
+    def is_yes(self) -> bool:
+        """Return whether it has taken the command."""
+        return self.code < 400  # noqa: PLR2004 - RFC 5321, section 4.2.1
+
+    def line(self) -> bytes:
+        """Return the answer as it is sent."""
+        *more, last = self.text.replace(b"\r", b"").split(b"\n")
+        return b"".join(b"%d-%b\r\n" % (self.code, each) for each in more) + b"%d %b\r\n" % (self.code, last)
+
+
+class ServerError(Exception):
+    """The server cannot be used now; the text says why."""
+
+
+class Way:
+    """A connection to the server, for one mail at a time. Methods raise ServerError when it is lost."""
+
+    def __init__(self, smtp: smtplib.SMTP) -> None:
+        self._smtp = smtp
+        self._used_at = time.monotonic()
+        self.is_new = True
+        """No mail has been begun by it."""
+        self.is_open = True
+        self.is_midway = False
+        """The server waits for the rest of a mail."""
+
+    @property
+    def takes_size(self) -> bool:
+        """Return whether the server wants to know the size of a mail (RFC 1870)."""
+        return self._smtp.has_extn("size")
+
+    @property
+    def is_fresh(self) -> bool:
+        """Return whether the server may still be there."""
+        return time.monotonic() - self._used_at < _IDLE
+
+    def ask(self, command: str) -> Answer:
+        """Return the answer to a command."""
+        answer = self._do(lambda: Answer(*self._smtp.docmd(command)))
+        self.is_midway = answer.code == GO_ON
+        return answer
+
+    def send(self, content: bytes) -> None:
+        """Send a part of a mail."""
+        self._do(lambda: self._smtp.send(content))
+
+    def answer(self) -> Answer:
+        """Return the answer to a mail, for which servers take their time."""
+        if self._smtp.sock is not None:
+            self._smtp.sock.settimeout(_DATA_TIMEOUT)
+        answer = self._do(lambda: Answer(*self._smtp.getreply()))
+        if self._smtp.sock is not None:
+            self._smtp.sock.settimeout(_PATIENCE)
+        self._used_at, self.is_midway = time.monotonic(), False
+        return answer
+
+    def close(self) -> None:
+        """End the connection at once: a mail whose final dot was not sent is not taken."""
+        self.is_open = False
+        self._smtp.close()
+
+    def _do(self, work: Callable[[], _T]) -> _T:
+        try:
+            return work()
+        except (smtplib.SMTPException, OSError) as error:
+            self.close()
+            raise ServerError(f"the mail server ended the connection: {error}") from error
+
+
+class Pool:
+    """At most so many connections. Safe for threads."""
+
+    def __init__(self, connect: Callable[[], smtplib.SMTP], most: int) -> None:
+        self._connect = connect
+        self._most = most
+        self._free = threading.Semaphore(most)
+        self._idle: LifoQueue[Way] = LifoQueue()
+        self._closed = False
+
+    def take(self) -> Way:
+        """Return a connection that is this thread's until `give`; raises ServerError."""
+        if self._closed:
+            raise ServerError("the relay is going down")
+        if not self._free.acquire(timeout=_PATIENCE):
+            raise ServerError("too many mails are on their way")
+        try:
+            return self._kept() or self._connected()
+        except BaseException:
+            self._free.release()
+            raise
+
+    def give(self, way: Way) -> None:
+        """Let others have a connection, on which no mail is begun any more."""
+        if way.is_open:
+            way.is_new = False
+            self._idle.put(way)
+        self._free.release()
+
+    def close(self, patience: float) -> None:
+        """Begin no further mail, and wait so many seconds at most for those that are on their way."""
+        self._closed = True
+        until = time.monotonic() + patience
+        for _ in range(self._most):
+            self._free.acquire(timeout=max(until - time.monotonic(), 0))
+        while way := self._kept():
+            way.close()
+
+    def _kept(self) -> Way | None:
+        while True:
+            try:
+                way = self._idle.get_nowait()
+            except Empty:
+                return None
+            if way.is_fresh:
+                return way
+            way.close()
+
+    def _connected(self) -> Way:
+        try:
+            smtp = self._connect()
+        except ssl.SSLCertVerificationError as error:
+            raise ServerError(f"the certificate of the mail server is not trusted: {error.verify_message}") from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise ServerError(f"the mail server cannot be used: {error}") from error
+        if smtp.sock is not None:
+            smtp.sock.settimeout(_PATIENCE)
+        return Way(smtp)

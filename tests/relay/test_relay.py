@@ -1,0 +1,276 @@
+"""Runs that send through the relay to a real mail server: whose answers they get, and what they may not do."""
+
+import smtplib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from report_operator.api.relay import MAX_SIZE, Grant, GrantError, granted
+from report_operator.relay.server import Server, serving
+from report_operator.relay.settings import PREFIX, Settings, SettingsError
+from tests.support import mail_server
+from tests.support.mail_server import HOST, PASSWORD, USERNAME, MailServer
+from tests.support.ports import free_ports
+
+KEY = "a-key-of-the-operator-and-the-relay-only"
+SENDER = "reports@platform.example.com"
+MAIL = f"From: Reports <{SENDER}>\r\nTo: ann@example.com\r\nSubject: Weekly\r\n\r\nHello\r\n.\r\nagain\r\n".encode()
+
+
+def settings(server_port: int, **fields: Any) -> Settings:
+    wanted = {"key": KEY, "sender": SENDER, "host": HOST, "port": server_port, "listen_port": 0} | fields
+    return Settings.from_env({f"{PREFIX}{name.upper()}": str(value) for name, value in wanted.items()})
+
+
+@contextmanager
+def running(server_port: int, **fields: Any) -> Iterator[Server]:
+    server = serving(settings(server_port, **{"encryption": "None"} | fields), HOST)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        server.pool.close(0.2)
+
+
+def grant(**changes: Any) -> Grant:
+    fields = {"namespace": "team-a", "run_id": "0b8e-1", "recipient_domains": ["example.com", "*.example.org"]}
+    return Grant(**{"expires_at": datetime.now(UTC) + timedelta(hours=1)} | fields | changes)
+
+
+@contextmanager
+def client(relay: Server, leave: Grant | None = None) -> Iterator[smtplib.SMTP]:
+    with smtplib.SMTP(HOST, relay.server_address[1], timeout=20) as smtp:
+        smtp.ehlo()
+        smtp.login(*(leave or grant()).credentials(KEY.encode()))
+        yield smtp
+
+
+@pytest.fixture
+def mails() -> Iterator[MailServer]:
+    with mail_server.running() as server:
+        yield server
+
+
+@pytest.fixture
+def relay(mails: MailServer) -> Iterator[Server]:
+    with running(mails.port, connections=2) as server:
+        yield server
+
+
+def test_a_mail_passes_as_it_is(relay: Server, mails: MailServer) -> None:
+    with client(relay) as smtp:
+        assert smtp.sendmail(SENDER, ["ann@example.com", "bob@lab.example.org"], MAIL) == {}
+    [mail] = mails.mails
+    assert (mail.sender, mail.recipients) == (SENDER, ["ann@example.com", "bob@lab.example.org"])
+    assert mail.content == MAIL
+
+
+def test_the_answers_are_the_server_s(relay: Server, mails: MailServer) -> None:
+    mails.recipient_answer = lambda to: "550 5.1.1 no such user" if to.startswith("nobody") else None
+    with client(relay) as smtp:
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+            smtp.sendmail(SENDER, ["nobody@example.com"], MAIL)
+        assert refused.value.recipients == {"nobody@example.com": (550, b"5.1.1 no such user")}
+        mails.data_answer = lambda _: "452 4.3.1 full"
+        with pytest.raises(smtplib.SMTPDataError) as full:
+            smtp.sendmail(SENDER, ["ann@example.com"], MAIL)
+        assert (full.value.smtp_code, full.value.smtp_error) == (452, b"4.3.1 full")
+        mails.data_answer = lambda _: None
+        smtp.mail(SENDER)
+        smtp.rcpt("ann@example.com")
+        assert smtp.data(MAIL) == (250, b"2.0.0 queued as Q1")
+        mails.sender_answer = lambda _: "553 5.7.1 not your address"
+        assert smtp.mail(SENDER) == (553, b"5.7.1 not your address")
+
+
+def test_no_answer_of_the_server_is_none_of_the_relay(relay: Server, mails: MailServer) -> None:
+    """The server has the mail; that it said nothing must not look like a refusal."""
+    mails.drop_after_data = lambda _: True
+    with client(relay) as smtp, pytest.raises(smtplib.SMTPServerDisconnected):
+        smtp.sendmail(SENDER, ["ann@example.com"], MAIL)
+    assert len(mails.mails) == 1
+
+
+def test_runs_share_few_connections_that_last(relay: Server, mails: MailServer) -> None:
+    def send(number: int) -> None:
+        with client(relay) as smtp:
+            for each in range(5):
+                smtp.sendmail(SENDER, [f"r{number}-{each}@example.com"], MAIL)
+
+    threads = [threading.Thread(target=send, args=[number]) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(mails.recipients)) == len(mails.recipients) == 30
+    assert mails.connections <= 2
+    mails.mails_per_connection = 3
+    with client(relay) as smtp:
+        for each in range(8):
+            smtp.sendmail(SENDER, [f"more{each}@example.com"], MAIL)
+    assert len(mails.mails) == 38, "a connection that the server ends is replaced"
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [({}, "another key"), ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, KEY)],
+)
+def test_who_may_not_come_in(*, relay: Server, mails: MailServer, changes: dict[str, Any], key: str) -> None:
+    with smtplib.SMTP(HOST, relay.server_address[1], timeout=20) as smtp:
+        smtp.ehlo()
+        assert smtp.mail(SENDER)[0] == 530
+        with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
+            smtp.login(*grant(**changes).credentials(key.encode()))
+        assert refused.value.smtp_code == 535
+        assert smtp.mail(SENDER)[0] == 530
+    assert mails.connections == 0
+
+
+def test_a_leave_that_was_widened_is_none() -> None:
+    _, password = grant().credentials(KEY.encode())
+    wider, _ = grant(recipient_domains=["*"]).credentials(KEY.encode())
+    with pytest.raises(GrantError, match="not that of a run"):
+        granted(KEY.encode(), wider, password, datetime.now(UTC))
+    name, password = grant().credentials(KEY.encode())
+    assert granted(KEY.encode(), name, password, datetime.now(UTC)).namespace == "team-a"
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient", "content", "says"),
+    [
+        ("chief@platform.example.com", "ann@example.com", MAIL, f"mails of this relay are from {SENDER}"),
+        (SENDER, "ann@elsewhere.com", MAIL, "recipientDomains: allowed: example.com, *.example.org"),
+        (SENDER, "ann@example.com", MAIL.replace(SENDER.encode(), b"chief@example.com"), "are from"),
+        (SENDER, "ann@example.com", b"From: chief@example.com\r\n" + MAIL, "are from"),
+        (SENDER, "ann@example.com", MAIL.replace(b"From: ", b"From: chief@example.com, "), "are from"),
+        (SENDER, "ann@example.com", b"From : chief@example.com\r\n" + MAIL, "no header of a mail"),
+        (SENDER, "ann@example.com", b"Subject: x\r\n\r\nHello\r\n", "are from"),
+        (SENDER, "ann@example.com", MAIL + b"x" * 1100 + b"\r\n", "lines end with CRLF"),
+    ],
+)
+def test_what_a_run_may_not_send(
+    *, relay: Server, mails: MailServer, sender: str, recipient: str, content: bytes, says: str
+) -> None:
+    with client(relay) as smtp:
+        with pytest.raises(smtplib.SMTPException) as refused:
+            smtp.sendmail(sender, [recipient], content)
+        assert says in str(refused.value)
+        assert mails.mails == []
+        assert smtp.sendmail(SENDER, ["ann@example.com"], MAIL) == {}, "the conversation goes on"
+
+
+@pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\n"])
+def test_a_mail_hides_no_second_one(relay: Server, mails: MailServer, end: bytes) -> None:
+    """SMTP smuggling: an end of the mail that the relay does not see and the server might."""
+    hidden = b"MAIL FROM:<chief@example.com>\r\nRCPT TO:<eve@elsewhere.com>\r\nDATA\r\nFrom: chief@example.com\r\n\r\n"
+    with client(relay) as smtp:
+        smtp.mail(SENDER)
+        smtp.rcpt("ann@example.com")
+        smtp.docmd("DATA")
+        smtp.send(MAIL.replace(b"\r\n.\r\n", b"\r\n..\r\n") + b"x" + end + hidden + b"\r\n.\r\n")
+        assert smtp.getreply()[0] == 550
+    assert mails.mails == []
+
+
+def test_a_mail_that_is_too_large(relay: Server, mails: MailServer) -> None:
+    with client(relay) as smtp:
+        assert smtp.docmd(f"MAIL FROM:<{SENDER}> SIZE={MAX_SIZE + 1}")[0] == 552
+        smtp.mail(SENDER)
+        smtp.rcpt("ann@example.com")
+        assert smtp.data(MAIL + (b"x" * 990 + b"\r\n") * (MAX_SIZE // 990))[0] == 552
+    assert mails.mails == []
+
+
+@pytest.mark.parametrize("encryption", ["StartTLS", "TLS"])
+def test_the_platform_s_login_is_used_under_tls(tmp_path: Path, encryption: str) -> None:
+    starts = {"tls": encryption == "TLS", "start_tls": encryption == "StartTLS"}
+    with mail_server.running(tmp_path, **starts, login=True) as server:
+        known = {"encryption": encryption, "username": USERNAME, "password": PASSWORD, "ca_file": tmp_path / "ca.crt"}
+        with running(server.port, **known) as relay, client(relay) as smtp:
+            smtp.sendmail(SENDER, ["ann@example.com"], MAIL)
+        assert [(mail.protected, mail.login) for mail in server.mails] == [(True, True)]
+        with running(server.port, **known | {"password": "wrong"}) as relay, client(relay) as smtp:
+            code, said = smtp.mail(SENDER)
+        assert (code, b"the mail server cannot be used" in said) == (451, True)
+
+
+def test_a_server_that_is_not_there() -> None:
+    with running(free_ports(1)[0]) as relay, client(relay) as smtp:
+        code, said = smtp.mail(SENDER)
+    assert (code, said) == (451, b"4.4.1 the mail server cannot be used: [Errno 111] Connection refused")
+
+
+def test_commands_at_once(relay: Server, mails: MailServer) -> None:
+    with client(relay) as smtp:
+        assert smtp.has_extn("pipelining")
+        commands = f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<ann@example.com>\r\nDATA\r\n".encode()
+        smtp.send(commands)
+        assert [smtp.getreply()[0] for _ in range(3)] == [250, 250, 354]
+        smtp.send(MAIL.replace(b"\r\n.\r\n", b"\r\n..\r\n") + b".\r\n" + commands)
+        assert [smtp.getreply()[0] for _ in range(4)] == [250, 250, 250, 354]
+        smtp.close()
+    assert [mail.content for mail in mails.mails] == [MAIL]
+
+
+@pytest.mark.parametrize(
+    "command", ["VRFY ann", "RCPT TO:<ann@example.com>", "DATA", "MAIL FROM:<> SIZE=1", "AUTH LOGIN"]
+)
+def test_what_is_no_command_here(relay: Server, command: str) -> None:
+    with client(relay) as smtp:
+        assert 500 <= smtp.docmd(command)[0] < 600
+        assert smtp.noop()[0] == 250
+
+
+def test_a_run_that_goes_in_the_middle_of_a_mail(relay: Server, mails: MailServer) -> None:
+    with client(relay) as smtp:
+        smtp.mail(SENDER)
+        smtp.rcpt("ann@example.com")
+        smtp.docmd("DATA")
+        smtp.send(MAIL.replace(b"\r\n.\r\n", b"\r\n..\r\n"))
+        smtp.close()
+    with client(relay) as smtp:
+        smtp.sendmail(SENDER, ["bob@example.com"], MAIL)
+    assert mails.recipients == ["bob@example.com"]
+
+
+def test_at_its_end_the_relay_waits_for_mails(mails: MailServer) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def answer(_: object) -> None:
+        begun.set()
+        assert goes_on.wait(20)
+
+    mails.data_answer = answer
+    ends: list[Callable[[], None]] = []
+    with running(mails.port, connections=2) as relay, client(relay) as smtp:
+        sending = threading.Thread(target=smtp.sendmail, args=[SENDER, ["ann@example.com"], MAIL])
+        sending.start()
+        assert begun.wait(20)
+        ending = threading.Thread(target=relay.pool.close, args=[20])
+        ending.start()
+        ends += [sending.join, ending.join]
+        with client(relay) as other:
+            while other.mail(SENDER) != (451, b"4.4.1 the relay is going down"):
+                other.rset()
+        assert ending.is_alive()
+        goes_on.set()
+        for join in ends:
+            join()
+    assert mails.recipients == ["ann@example.com"]
+
+
+def test_settings_that_are_wrong_are_named_and_not_shown() -> None:
+    with pytest.raises(SettingsError) as wrong:
+        Settings.from_env({f"{PREFIX}KEY": "short", f"{PREFIX}SENDER": SENDER})
+    assert f"{PREFIX}KEY: " in str(wrong.value)
+    assert f"{PREFIX}HOST: Field required" in str(wrong.value)
+    assert "short" not in str(wrong.value).replace("too_short", "")
