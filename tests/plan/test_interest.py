@@ -14,8 +14,15 @@ SUBJECT = Subject.from_manifest(report())
 JOB = job(SUBJECT)
 
 
+REDELIVER = {"report-operator.io/redeliver": "t1"}
+
+
 def status(phase: str, reason: str = "Running", generation: int = 1) -> Json:
     return {"observedGeneration": generation, "phase": phase, "reason": reason}
+
+
+def sent_again(phase: str) -> Json:
+    return status("Failed") | {"redelivery": {"token": "t1", "phase": phase}}
 
 
 @pytest.mark.parametrize(
@@ -30,6 +37,9 @@ def status(phase: str, reason: str = "Running", generation: int = 1) -> Json:
         ("unreadable: an upgrade may read it", report(status=status("Failed", "InvalidSpec")), False, True),
         ("found invalid by its run", report(status=status("Failed", "InvalidSpec") | {"runID": "x-1"}), False, False),
         ("a newer operator's phase", report(status=status("Archived")), False, False),
+        ("to be sent again", report(status=status("Failed"), annotations=REDELIVER), True, True),
+        ("being sent again", report(status=sent_again("Running"), annotations=REDELIVER), False, True),
+        ("was sent again", report(status=sent_again("Ended"), annotations=REDELIVER), False, False),
         ("going", report(deletionTimestamp="2026-05-04T06:00:00Z"), False, False),
     ],
 )

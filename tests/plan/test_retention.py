@@ -57,6 +57,13 @@ def kept(manifest: Json) -> Kept:
     return found
 
 
+@pytest.mark.parametrize(("phase", "is_left_alone"), [("Waiting", True), ("Running", True), ("Ended", False)])
+def test_files_that_are_being_sent_again_are_left_alone(phase: str, is_left_alone: bool) -> None:
+    manifest = finished()
+    manifest["status"] |= {"redelivery": {"token": "t1", "phase": phase}}
+    assert (Kept.from_manifest(manifest, links_allowed=False) is None) is is_left_alone
+
+
 class TestStatus:
     @pytest.mark.requirement("A9", "D8")
     def test_files_are_kept_for_90_days_unless_the_spec_says_otherwise(self) -> None:

@@ -28,6 +28,11 @@ class Stage(StrEnum):
     FETCH = "fetch"
     RENDER = "render"
     PUBLISH = "publish"
+    REDELIVER = "redeliver"
+
+
+RUN_STAGES = (Stage.FETCH, Stage.RENDER, Stage.PUBLISH)
+"""The stages of a run, in their order; `redeliver` has a Job of its own."""
 
 
 class ConditionType(StrEnum):
@@ -67,6 +72,8 @@ class Reason(StrEnum):
     """The spec was edited during a run; that run is being ended before the new one starts."""
     UNSCHEDULABLE = "Unschedulable"
     """No node takes the pod; the scheduler keeps trying until the deadline."""
+    REDELIVERING = "Redelivering"
+    """What was not delivered is being sent again, as the annotation report-operator.io/redeliver asks for."""
     OPERATOR_RETRYING = "OperatorRetrying"
     """The operator could not reach the store or the API server; it tries again by itself."""
 
@@ -118,6 +125,9 @@ class Reason(StrEnum):
     DELIVERY_UNKNOWN = "DeliveryUnknown"
     """The artifacts are in the store, but it is not known whether some recipients have got the report: the run was
     ended between a send and the note about it. Nothing is sent again unasked."""
+    REDELIVERY_REFUSED = "RedeliveryRefused"
+    """Only of Events: the annotation report-operator.io/redeliver asks for what cannot be done; `status.redelivery` and
+    the message say why."""
 
     # Needs the platform team
     NOT_ALLOWED_BY_POLICY = "NotAllowedByPolicy"

@@ -25,6 +25,11 @@ POLICY_LABEL = f"{GROUP}/policy"
 POLICY_KEY = "policy.yaml"
 """Key of that ConfigMap."""
 
+LINKS_EXPIRE_ANNOTATION = f"{GROUP}/links-expire-at"
+"""On a Job: when the links of its run end, where that may be before the run does (RFC 3339)."""
+ORDERED_ANNOTATION = f"{GROUP}/ordered-at"
+"""On such a Job: when its run was ordered, as its Secret has it (RFC 3339)."""
+
 FIELD_MANAGER = "report-operator"
 """Field manager of every write of the operator."""
 
@@ -43,6 +48,11 @@ RUN_NOW_ANNOTATION = f"{GROUP}/run-now"
 """On a ScheduledReport: any new value starts a run; on the Reports of that run the value."""
 RUN_PERIOD_ANNOTATION = f"{GROUP}/run-period"
 """On a ScheduledReport: the period of manual runs, `<start>/<end>`, RFC 3339 times or dates in the schedule's zone."""
+REDELIVER_ANNOTATION = f"{GROUP}/redeliver"
+"""On a Report that has ended: any new value sends again what has failed; `unknown/<token>` also what may or may not
+have arrived, `all/<token>` everything."""
+REDELIVERY_LABEL = f"{GROUP}/redelivery"
+"""On the Job and Secret of a redelivery, beside the labels of its run: which one."""
 RECONCILE_ANNOTATION = "reconcile.fluxcd.io/requestedAt"
 """On a ScheduledReport: any new value has it looked at again (Flux); starts nothing."""
 

@@ -24,6 +24,7 @@ from report_operator.api.fields import (
 )
 from report_operator.api.job import Run
 from report_operator.api.outputs import Output, OutputFormat
+from report_operator.api.redelivery import Redelivery
 from report_operator.api.retention import Retention
 from report_operator.api.sections import Section
 from report_operator.api.sources import KeySelector, Source, Table
@@ -205,7 +206,7 @@ class ReportStatus(Model):
     phase: Phase | None = None
     """Queued, Running, Succeeded, Failed, Cancelled or Expired."""
     stage: Stage | None = None
-    """While running: fetch, render or publish."""
+    """While running: fetch, render or publish; redeliver while something is sent again."""
     reason: Reason | None = None
     """Reason of the Ready condition, or of Expired."""
     message: Annotated[str, Field(max_length=2048)] | None = None
@@ -240,6 +241,8 @@ class ReportStatus(Model):
     among its `history.keepLast` stay longer."""
     deliveries: Annotated[list[Delivery], Field(max_length=8), list_map("name")] = []
     """What became of the deliveries, by destination."""
+    redelivery: Redelivery | None = None
+    """What became of the last request to send again."""
     conditions: Annotated[list[Condition], Field(max_length=16), list_map("type")] = []
     """Ready, Reconciling and Stalled (kstatus), Rendered, Delivered, Inlined and Expired."""
 
@@ -251,6 +254,7 @@ class ObjectMeta(Model):
     namespace: str = "default"
     uid: str = ""
     labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
     generation: int = 0
     resource_version: str = ""
     creation_timestamp: Time | None = None

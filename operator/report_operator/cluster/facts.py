@@ -1,5 +1,6 @@
 """Reads what a decision about a Report needs, and no more."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from report_operator.api.metadata import REPORT_UID_LABEL, RUN_ID_LABEL
@@ -13,20 +14,22 @@ from report_operator.plan.subject import Subject
 async def gather(cluster: Cluster, subject: Subject, now: datetime, *, look_for_jobs: bool) -> Facts:
     """Return the facts about a Report that was just read: three requests at most.
 
-    Its Jobs if asked for; the pods of the current run while its Job is not sealed; the Events of a pod or Job only when
-    it does not get on.
+    Its Jobs if asked for; the pods of the one that is followed while it is not sealed; the Events of a pod or Job only
+    when it does not get on.
     """
     namespace, uid = subject.metadata.namespace, subject.metadata.uid
     if subject.metadata.deletion_timestamp is not None or not look_for_jobs:
         return Facts(now, subject)
-    jobs = [Job.model_validate(j) for j in await cluster.jobs(namespace, f"{REPORT_UID_LABEL}={uid}")]
-    facts = Facts(now, subject, jobs=tuple(job for job in jobs if job.metadata.is_owned_by(uid)))
-    job = facts.job
-    if job is None or job.is_sealed or subject.is_settled:
+    found = [Job.model_validate(j) for j in await cluster.jobs(namespace, f"{REPORT_UID_LABEL}={uid}")]
+    ours = [job for job in found if job.metadata.is_owned_by(uid)]
+    runs, redeliveries = (tuple(job for job in ours if job.is_redelivery is again) for again in (False, True))
+    facts = Facts(now, subject, runs, redeliveries)
+    job = facts.followed
+    if job is None:
         return facts
     pods = await _pods(cluster, job)
     events = await _events(cluster, job, pods) if progress.is_stuck(job, pods, now) else ()
-    return Facts(now, subject, facts.jobs, pods, events)
+    return replace(facts, pods=pods, events=events)
 
 
 async def _pods(cluster: Cluster, job: Job) -> tuple[Pod, ...]:

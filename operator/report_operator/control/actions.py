@@ -1,9 +1,10 @@
 """Carries out the actions of a decision."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -12,16 +13,10 @@ from report_operator.api.fields import parse_duration
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Links, Outcome, Result
 from report_operator.cluster.client import Cluster
-from report_operator.cluster.connection import Json
-from report_operator.cluster.errors import (
-    AlreadyExistsError,
-    ClusterError,
-    ConflictError,
-    NotFoundError,
-    RefusedError,
-)
 from report_operator.control.admission import Admission
+from report_operator.control.jobs import JobMaker
 from report_operator.control.links import LinkMaker
+from report_operator.control.redeliveries import Redeliverer
 from report_operator.plan import artifacts, job, names, secret
 from report_operator.plan.facts import (
     Action,
@@ -32,22 +27,18 @@ from report_operator.plan.facts import (
     ReadResult,
     RetainArtifacts,
     Seal,
+    StartRedelivery,
     StartRun,
     Stored,
     StoredFile,
 )
 from report_operator.plan.links import SignedLinks
-from report_operator.plan.objects import Job
 from report_operator.plan.orphans import RETAINED_FILE
 from report_operator.plan.subject import Subject
 from report_operator.store.store import Store
 
 _RESULT_LIMIT = 1024 * 1024
 """Bytes of a result that are read: a run is not trusted with the operator's memory."""
-
-
-class AlreadyStartedError(ConflictError):
-    """The run that was to be started has a Job already: of another operator, or of this one before it was killed."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +60,11 @@ class Actor:
         namespace = facts.subject.metadata.namespace
         match action:
             case StartRun():
-                return await self._start_in_turn(facts)
-            case ReadResult(outcome):
-                return replace(facts, stored=await self._read_result(facts.subject, outcome))
+                return await self._start_in_turn(facts, facts.subject.job_name, self._start_run)
+            case StartRedelivery(name):
+                return await self._start_in_turn(facts, name, partial(self._start_redelivery, wanted=action))
+            case ReadResult():
+                return replace(facts, stored=await self._read_result(facts.subject, action))
             case DeleteJob(name):
                 await self.cluster.delete_job(namespace, name)
                 await self.cluster.delete_secret(namespace, name)
@@ -86,14 +79,14 @@ class Actor:
                 await self.cluster.expire_job(namespace, name, int(self.job_ttl.total_seconds()))
         return facts
 
-    async def _start_in_turn(self, facts: Facts) -> Facts:
-        """Start the run if it is its turn; when it starts a run for Kueue is Kueue's to say."""
+    async def _start_in_turn(self, facts: Facts, name: str, start: Callable[[Facts], Awaitable[Facts]]) -> Facts:
+        """Make a Job if it is its turn; when it starts one for Kueue is Kueue's to say."""
         if self._spec(facts.subject).run.kueue_queue_name is None:
-            turn = await self.admission.take(facts.subject, facts.now)
+            turn = await self.admission.take(facts.subject, facts.now, name)
             if turn is not None:
                 return replace(facts, turn=turn)
-        started = await self._start_run(facts)
-        if started.job is not None:
+        started = await start(facts)
+        if any(job.metadata.name == name for job in (*started.jobs, *started.redeliveries)):
             self.admission.keep(facts.subject.key)
         return started
 
@@ -101,39 +94,17 @@ class Actor:
         subject, spec = facts.subject, self._spec(facts.subject)
         await self.store.ensure_bucket()
         links = await self._sign_links(subject, spec, facts.now)
-        try:
-            await self._create_secret(subject, secret.manifest(subject, spec, facts.rules.policy, links, facts.now))
-            created = await self.cluster.create_job(job.manifest(subject, spec, self.defaults))
-        except (AlreadyExistsError, RefusedError) as error:
-            return replace(facts, refusal=await self._refusal(subject, error))
-        return replace(facts, jobs=(*facts.jobs, Job.model_validate(created)))
+        made = await JobMaker(self.cluster).make(
+            subject,
+            secret.manifest(subject, spec, facts.rules.policy, links, facts.now),
+            job.manifest(subject, spec, self.defaults),
+        )
+        return replace(facts, refusal=made) if isinstance(made, str) else replace(facts, jobs=(*facts.jobs, made))
 
-    async def _create_secret(self, subject: Subject, manifest: Json) -> None:
-        """Make the run's Secret anew, unless there is a Job, whose pod may be about to use the one that is there."""
-        try:
-            await self.cluster.create_secret(manifest)
-        except AlreadyExistsError:
-            if await self._job(subject) is not None:
-                raise
-            await self.cluster.delete_secret(subject.metadata.namespace, subject.job_name)
-            await self.cluster.create_secret(manifest)
-
-    async def _refusal(self, subject: Subject, error: ClusterError) -> str:
-        """Return why there is no Job; raises AlreadyStartedError when there is one."""
-        found = await self._job(subject)
-        if found is not None and not found.metadata.is_owned_by(subject.metadata.uid):
-            return f"there is a Job {subject.job_name} that is not this Report's; delete it."
-        if found is None or found.is_sealed:
-            await self.cluster.delete_secret(subject.metadata.namespace, subject.job_name)
-        if found is not None or isinstance(error, AlreadyExistsError):
-            raise AlreadyStartedError(f"there is a Job {subject.job_name} already") from error
-        return str(error)
-
-    async def _job(self, subject: Subject) -> Job | None:
-        try:
-            return Job.model_validate(await self.cluster.job(subject.metadata.namespace, subject.job_name))
-        except NotFoundError:
-            return None
+    async def _start_redelivery(self, facts: Facts, wanted: StartRedelivery) -> Facts:
+        spec = self._spec(facts.subject)
+        redeliverer = Redeliverer(self.store, JobMaker(self.cluster), self.link_maker, self.defaults)
+        return await redeliverer.start(facts, wanted, spec)
 
     async def _sign_links(self, subject: Subject, spec: ReportSpec, now: datetime) -> Links:
         ttl = secret.links_ttl(spec)
@@ -160,14 +131,15 @@ class Actor:
         types = {name: listed[name].media_type for name in files}
         return await self.link_maker.sign(subject.prefix, subject.metadata.name, types, ttl)
 
-    async def _read_result(self, subject: Subject, outcome: Outcome | None) -> Stored:
-        result, problem = await self._result(subject, outcome or Outcome())
-        return Stored(result, problem, await self._stored_files(subject, self._spec(subject)))
+    async def _read_result(self, subject: Subject, wanted: ReadResult) -> Stored:
+        folder = names.run_prefix(*subject.key, wanted.run_id or subject.run_id)
+        result, problem = await self._result(folder, wanted.outcome or Outcome())
+        return Stored(result, problem, await self._stored_files(subject, folder, self._spec(subject)))
 
-    async def _result(self, subject: Subject, outcome: Outcome) -> tuple[Result | None, str]:
+    async def _result(self, folder: str, outcome: Outcome) -> tuple[Result | None, str]:
         if outcome.result is not None:
             return outcome.result, ""
-        content = await self.store.get(subject.prefix + RESULT_FILE, _RESULT_LIMIT)
+        content = await self.store.get(folder + RESULT_FILE, _RESULT_LIMIT)
         if content is None:
             return None, f"The run ended well, but neither its pod nor {RESULT_FILE} in the store tells what it made."
         if outcome.result_sha256 not in (None, hashlib.sha256(content).hexdigest()):
@@ -177,11 +149,11 @@ class Actor:
         except ValidationError as error:
             return None, f"{RESULT_FILE} in the store cannot be read: {error.error_count()} errors."
 
-    async def _stored_files(self, subject: Subject, spec: ReportSpec) -> dict[str, StoredFile]:
-        sizes = await self.store.sizes(subject.prefix)
-        there = [name for name in artifacts.listed(spec) if subject.prefix + name in sizes]
+    async def _stored_files(self, subject: Subject, folder: str, spec: ReportSpec) -> dict[str, StoredFile]:
+        sizes = await self.store.sizes(folder)
+        there = [name for name in artifacts.listed(spec) if folder + name in sizes]
         links = await self._sign_files(subject, spec, there)
-        keys = {name: subject.prefix + name for name in there}
+        keys = {name: folder + name for name in there}
         return {name: StoredFile(sizes[key], self.store.uri(key), links.get(name)) for name, key in keys.items()}
 
     def _spec(self, subject: Subject) -> ReportSpec:

@@ -57,13 +57,14 @@ class Admission:
         """Return how many runs hold a place."""
         return len(self._queue.working)
 
-    async def take(self, subject: Subject, now: datetime) -> Turn | None:
+    async def take(self, subject: Subject, now: datetime, job: str | None = None) -> Turn | None:
         """Give the run of a Report a place, or tell where it stands. The first listing of the Jobs is waited for.
 
-        A place that was given is to be kept with `keep` or given back with `leave`.
+        `job` is the Job's name, where it is not the run's own. A place that was given is to be kept with `keep` or
+        given back with `leave`.
         """
         await self._listed.wait()
-        run = Waiting.of(subject, now)
+        run = Waiting.of(subject, now, job)
         if self._called.get(run.report) not in (None, run.job):
             self.leave(run.report)
         if not self._queue.has_place(run.job):

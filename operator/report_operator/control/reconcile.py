@@ -10,11 +10,12 @@ from report_operator.cluster.client import Cluster
 from report_operator.cluster.connection import Json
 from report_operator.cluster.errors import ClusterError, NotFoundError, UnavailableError
 from report_operator.control import metrics
-from report_operator.control.actions import Actor, AlreadyStartedError
+from report_operator.control.actions import Actor
 from report_operator.control.controller import Key, Next
+from report_operator.control.jobs import AlreadyStartedError
 from report_operator.control.manifests import Manifests
 from report_operator.plan import event
-from report_operator.plan.facts import Announcement, Decision, Facts, ReadResult, StartRun
+from report_operator.plan.facts import Announcement, Decision, Facts, Question
 from report_operator.plan.policy import Rules
 from report_operator.plan.report import decide
 from report_operator.plan.subject import Subject
@@ -87,7 +88,7 @@ class Reconciler:
             decision = decide(facts)
             for action in decision.actions:
                 facts = await self.actor.perform(action, facts)
-            if not any(isinstance(action, StartRun | ReadResult) for action in decision.actions):
+            if not any(isinstance(action, Question) for action in decision.actions):
                 return facts, decision
         raise RuntimeError(f"no decision about {facts.subject.run_id} after {_MOST_ROUNDS} rounds")
 

@@ -13,8 +13,10 @@ from report_operator.api.metadata import (
 from report_operator.plan.subject import Subject
 
 
-def metadata(subject: Subject) -> dict[str, Any]:
+def metadata(subject: Subject, name: str | None = None) -> dict[str, Any]:
     """Return the metadata of this generation's Job or Secret, which the garbage collector deletes with the Report.
+
+    `name` is that of another object than the run's own.
 
     `blockOwnerDeletion` needs the permission to update reports/finalizers where the admission plugin
     OwnerReferencesPermissionEnforcement is on; it makes a foreground deletion of the Report wait for its Job.
@@ -28,7 +30,7 @@ def metadata(subject: Subject) -> dict[str, Any]:
         "blockOwnerDeletion": True,
     }
     return {
-        "name": subject.job_name,
+        "name": name or subject.job_name,
         "namespace": subject.metadata.namespace,
         "ownerReferences": [owner],
         "labels": labels(subject),

@@ -29,6 +29,16 @@ def check(spec: ReportSpec, result: Result, ended_by: str = "") -> list[Delivery
     ]
 
 
+def again(known: Sequence[Delivery], result: Result, ended_by: str = "") -> list[Delivery]:
+    """Return what became of the destinations that are `known` after a redelivery; others are left out.
+
+    `ended_by` is why that was ended before it had delivered, if it was: said where its end is not known.
+    """
+    reported = {delivery.name: delivery for delivery in result.deliveries}
+    found = [(each, reported.get(each.name, each)) for each in known]
+    return [new if new.last_error == old.last_error else _explained(new, ended_by) for old, new in found]
+
+
 def _explained(delivery: Delivery, ended_by: str) -> Delivery:
     if not ended_by or delivery.last_error is None:
         return delivery

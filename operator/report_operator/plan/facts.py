@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from report_operator.api.deliveries import DeliveryState
 from report_operator.api.report import ReportStatus
 from report_operator.api.run import Outcome, Result
 from report_operator.plan.links import SignedLinks
@@ -48,16 +49,20 @@ class Facts:
     """The Report."""
     jobs: tuple[Job, ...] = ()
     """All its Jobs, of every generation."""
+    redeliveries: tuple[Job, ...] = ()
+    """Its Jobs that send again, of every generation; the others are among `jobs`."""
     pods: tuple[Pod, ...] = ()
-    """Pods of the current run, oldest first; read only while its Job is not sealed."""
+    """Pods of the Job that is followed, oldest first; read only while it is not sealed."""
     events: tuple[Event, ...] = ()
     """Kubernetes Events about a pod or Job that does not get on; read only then."""
     stored: Stored | None = None
     """Answer to ReadResult."""
     refusal: str | None = None
-    """Answer to StartRun when the API server refused it: what it said."""
+    """Answer to StartRun or StartRedelivery when the API server refused it: what it said."""
     turn: Turn | None = None
-    """Answer to StartRun when other runs come first."""
+    """Answer to StartRun or StartRedelivery when other runs come first."""
+    nothing_to_send: str | None = None
+    """Answer to StartRedelivery when the store has not what it needs: what is missing."""
     rules: Rules = field(default_factory=Rules)
     """The platform team's policy for its namespace."""
     outage: str | None = None
@@ -68,6 +73,18 @@ class Facts:
         """Return the Job of the current run."""
         return next((job for job in self.jobs if job.metadata.name == self.subject.job_name), None)
 
+    @property
+    def redelivery(self) -> Job | None:
+        """Return the Job of the redelivery that the status tells of."""
+        name = self.subject.redelivery_name
+        return next((job for job in self.redeliveries if job.metadata.name == name), None)
+
+    @property
+    def followed(self) -> Job | None:
+        """Return the Job whose progress decides what comes next; None when there is none, or it is tidied up."""
+        job = self.redelivery if self.subject.is_settled else self.job
+        return job if job is not None and not job.is_sealed else None
+
 
 @dataclass(frozen=True)
 class StartRun:
@@ -77,11 +94,27 @@ class StartRun:
 
 
 @dataclass(frozen=True)
+class StartRedelivery:
+    """Make the Secret and then the Job that send again.
+
+    Answered by the Job among the facts, by a refusal, by a turn, or by what is missing.
+    """
+
+    job_name: str
+    token: str
+    """Of the request."""
+    states: frozenset[DeliveryState]
+    """What is sent again: the deliveries in these states."""
+
+
+@dataclass(frozen=True)
 class ReadResult:
     """Read and check what the run has left. Answered by `Facts.stored`."""
 
     outcome: Outcome | None
-    """What publish wrote; None when its pod is gone and the store has to tell."""
+    """What the last stage wrote; None when its pod is gone and the store has to tell."""
+    run_id: str | None = None
+    """The run, where it is not that of this generation."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +152,9 @@ class Seal:
     job_name: str
 
 
-Action = StartRun | ReadResult | DeleteJob | DeleteSecret | DiscardArtifacts | RetainArtifacts | Seal
+Question = StartRun | StartRedelivery | ReadResult
+"""Actions whose answer asks for another decision."""
+Action = Question | DeleteJob | DeleteSecret | DiscardArtifacts | RetainArtifacts | Seal
 
 
 @dataclass(frozen=True)
@@ -136,7 +171,7 @@ class Decision:
     """What to do now, in the order of the fields."""
 
     actions: tuple[Action, ...] = ()
-    """In this order. After a StartRun or ReadResult, decide again with its answer."""
+    """In this order. After a Question, decide again with its answer."""
     status: ReportStatus | None = None
     """The status to write; None when it is right as it is."""
     announcements: tuple[Announcement, ...] = ()

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from report_operator.api.conditions import WITHOUT_RUN, Phase, Stage
-from report_operator.api.metadata import RECONCILE_ANNOTATION, RUN_NOW_ANNOTATION, RUN_PERIOD_ANNOTATION
+from report_operator.api.metadata import (
+    RECONCILE_ANNOTATION,
+    REDELIVER_ANNOTATION,
+    RUN_NOW_ANNOTATION,
+    RUN_PERIOD_ANNOTATION,
+)
+from report_operator.api.redelivery import TOKEN_LENGTH, RedeliveryPhase
 from report_operator.plan.objects import Job, Pod
 
 
@@ -42,6 +48,7 @@ NEW_POD = PodView()
 
 REQUESTS = (RUN_NOW_ANNOTATION, RUN_PERIOD_ANNOTATION, RECONCILE_ANNOTATION)
 """Annotations by which people and tools ask for something, in the order of ScheduleView."""
+_UNDER_WAY = frozenset({RedeliveryPhase.WAITING, RedeliveryPhase.RUNNING})
 _ON_ITS_WAY = frozenset({"", "PodInitializing", "ContainerCreating"})
 
 
@@ -49,12 +56,16 @@ def in_report(manifest: Mapping[str, Any], *, listed: bool) -> bool:
     """Return whether a Report needs a look.
 
     `listed` says that it comes from a listing, so that it may have waited while no operator ran; otherwise only a new
-    generation counts: the status changes by the operator's own hand.
+    generation or request counts: the status changes by the operator's own hand.
     """
     metadata, status = manifest["metadata"], manifest.get("status") or {}
     if metadata.get("deletionTimestamp"):
         return False
     if status.get("observedGeneration") != metadata["generation"]:
+        return True
+    known = status.get("redelivery") or {}
+    wanted = (metadata.get("annotations") or {}).get(REDELIVER_ANNOTATION, "")[:TOKEN_LENGTH]
+    if (wanted and wanted != known.get("token")) or (listed and known.get("phase") in _UNDER_WAY):
         return True
     rejected = status.get("reason") in WITHOUT_RUN and "runID" not in status
     return listed and (rejected or status.get("phase") in {Phase.QUEUED, Phase.RUNNING})

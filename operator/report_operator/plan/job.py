@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from report_operator.api.conditions import Stage
+from report_operator.api.conditions import RUN_STAGES, Stage
 from report_operator.api.fields import parse_duration
 from report_operator.api.job import Resources
 from report_operator.api.metadata import KUEUE_QUEUE_LABEL, SCHEDULE_UID_LABEL
+from report_operator.api.redelivery import ORDER_FILE
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import (
     CONFIG_MAPS_DIR,
@@ -48,13 +49,28 @@ def manifest(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
     The stages before the last are init containers, so that each starts when the one before has ended well. There is no
     time to live: the operator sets it after the result is on record, so that an outage of the operator loses none.
     """
+    return _job(subject, spec, child.metadata(subject), _pod(subject, spec, defaults))
+
+
+def redelivery(subject: Subject, spec: ReportSpec, defaults: RunDefaults, metadata: Json) -> Json:
+    """Return the Job that sends again what the run has made, with one container; the Secret has the same name."""
+    volumes = [
+        _secret_volume("request", metadata["name"], [REQUEST_FILE.name]),
+        _secret_volume("links", metadata["name"], [LINKS_FILE.name, ORDER_FILE.name]),
+        *_delivery_volumes(spec),
+        *(_scratch_volume(name, defaults.scratch_size) for name in ("outputs", f"tmp-{Stage.REDELIVER}")),
+    ]
+    containers = {"containers": [_container(Stage.REDELIVER, spec, defaults)]}
+    return _job(subject, spec, metadata, _pod_with(containers, volumes, spec, defaults))
+
+
+def _job(subject: Subject, spec: ReportSpec, metadata: Json, pod: Json) -> Json:
     run, queue = spec.run, spec.run.kueue_queue_name
-    metadata = child.metadata(subject)
-    metadata["labels"] |= _labels(subject) | ({KUEUE_QUEUE_LABEL: queue} if queue else {})
+    own = _labels(subject) | ({KUEUE_QUEUE_LABEL: queue} if queue else {})
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata,
+        "metadata": metadata | {"labels": metadata["labels"] | own},
         "spec": {
             **({"suspend": True} if queue else {}),
             "activeDeadlineSeconds": int(parse_duration(run.timeout).total_seconds()),
@@ -72,7 +88,7 @@ def manifest(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
             },
             "template": {
                 "metadata": {"labels": child.labels(subject)},
-                "spec": _pod(subject, spec, defaults),
+                "spec": pod,
             },
         },
     }
@@ -85,30 +101,31 @@ def _labels(subject: Subject) -> dict[str, str]:
 
 
 def _pod(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
-    run = spec.run
-    fetch, render, publish = (_container(stage, spec, defaults) for stage in Stage)
+    fetch, render, publish = (_container(stage, spec, defaults) for stage in RUN_STAGES)
     secrets = _by_name(ref for source in spec.sources for ref in source.secrets)
     data = _by_name(source.config_map for source in spec.sources if source.config_map)
+    volumes = [
+        _secret_volume("request", subject.job_name, [REQUEST_FILE.name]),
+        _secret_volume("links", subject.job_name, [LINKS_FILE.name]),
+        *(_secret_volume(f"secret-{n}", name, keys) for n, (name, keys) in enumerate(secrets.items())),
+        *_delivery_volumes(spec),
+        *(_config_map_volume(f"data-{n}", name, keys) for n, (name, keys) in enumerate(data.items())),
+        *(_config_map_volume("template", ref.name, [ref.key]) for ref in [spec.template.config_map_ref] if ref),
+        *(_scratch_volume(name, defaults.scratch_size) for name in ("data", "outputs")),
+        *(_scratch_volume(f"tmp-{stage}", defaults.scratch_size) for stage in RUN_STAGES),
+    ]
+    return _pod_with({"initContainers": [fetch, render], "containers": [publish]}, volumes, spec, defaults)
+
+
+def _pod_with(containers: Json, volumes: list[Json], spec: ReportSpec, defaults: RunDefaults) -> Json:
+    run = spec.run
     pod: Json = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,  # They would put an environment variable in for every Service.
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "initContainers": [fetch, render],
-        "containers": [publish],
-        "volumes": [
-            _secret_volume("request", subject.job_name, [REQUEST_FILE.name]),
-            _secret_volume("links", subject.job_name, [LINKS_FILE.name]),
-            *(_secret_volume(f"secret-{n}", name, keys) for n, (name, keys) in enumerate(secrets.items())),
-            *(
-                _secret_volume(f"delivery-{n}", name, keys, optional=True)
-                for n, (name, keys) in enumerate(_delivery_secrets(spec).items())
-            ),
-            *(_config_map_volume(f"data-{n}", name, keys) for n, (name, keys) in enumerate(data.items())),
-            *(_config_map_volume("template", ref.name, [ref.key]) for ref in [spec.template.config_map_ref] if ref),
-            *(_scratch_volume(name, defaults.scratch_size) for name in ("data", "outputs")),
-            *(_scratch_volume(f"tmp-{stage}", defaults.scratch_size) for stage in Stage),
-        ],
+        **containers,
+        "volumes": volumes,
     }
     optional = {
         "nodeSelector": run.node_selector,
@@ -159,8 +176,13 @@ def _mounts(stage: Stage, spec: ReportSpec) -> list[Json]:
         request,
         _mount("links", LINKS_FILE.parent),
         *(_mount(f"delivery-{n}", SECRETS_DIR / name) for n, name in enumerate(_delivery_secrets(spec))),
-        _mount("outputs", OUTPUTS_DIR),
+        _mount("outputs", OUTPUTS_DIR, writable=stage is Stage.REDELIVER),
     ]
+
+
+def _delivery_volumes(spec: ReportSpec) -> list[Json]:
+    wanted = enumerate(_delivery_secrets(spec).items())
+    return [_secret_volume(f"delivery-{n}", name, keys, optional=True) for n, (name, keys) in wanted]
 
 
 def _delivery_secrets(spec: ReportSpec) -> dict[str, list[str]]:

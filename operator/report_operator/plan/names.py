@@ -19,6 +19,22 @@ def job_name(report: str, uid: str, generation: int) -> str:
     return f"{report.replace('.', '-')[:_JOB_NAME_STEM].rstrip('-')}-{digest}"
 
 
+def redelivery_id(token: str) -> str:
+    """Return ten hexadecimal digits that tell the redeliveries of a run apart: the same for the same request."""
+    return sha256(token.encode()).hexdigest()[:10]
+
+
+def redelivery_name(report: str, run: str, token: str) -> str:
+    """Return the name of the Job and Secret of a redelivery, as `job_name`."""
+    digest = sha256(f"{run}/{redelivery_id(token)}".encode()).hexdigest()[:10]
+    return f"{report.replace('.', '-')[:_JOB_NAME_STEM].rstrip('-')}-{digest}"
+
+
+def redelivery_prefix(folder: str, token: str) -> str:
+    """Return the folder of a redelivery's own ledger, in that of its run."""
+    return f"{folder}redelivery-{redelivery_id(token)}/"
+
+
 class StoredRun(NamedTuple):
     """The run that an object in the store belongs to, by its key."""
 

@@ -4,10 +4,16 @@ from datetime import datetime
 
 from report_operator.api.conditions import Stage
 from report_operator.api.fields import Model, Time
-from report_operator.api.metadata import KUEUE_QUEUE_LABEL, RUN_ID_LABEL
+from report_operator.api.metadata import (
+    KUEUE_QUEUE_LABEL,
+    LINKS_EXPIRE_ANNOTATION,
+    ORDERED_ANNOTATION,
+    REDELIVERY_LABEL,
+    RUN_ID_LABEL,
+)
 
 STAGES = tuple(Stage)
-"""The stages, in the order that they run in."""
+"""The names of the containers, in the order that those of a run work in."""
 
 
 class OwnerReference(Model):
@@ -25,6 +31,7 @@ class Metadata(Model):
     namespace: str = ""
     uid: str = ""
     labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
     owner_references: list[OwnerReference] = []
     creation_timestamp: Time
     deletion_timestamp: Time | None = None
@@ -72,9 +79,24 @@ class Job(Model):
         return self.metadata.labels.get(RUN_ID_LABEL, "")
 
     @property
+    def is_redelivery(self) -> bool:
+        """Return whether it sends again what the run has made."""
+        return REDELIVERY_LABEL in self.metadata.labels
+
+    @property
     def queue_name(self) -> str:
         """Return Kueue's queue that starts the Job; empty when it needs none."""
         return self.metadata.labels.get(KUEUE_QUEUE_LABEL, "")
+
+    @property
+    def links_expire_at(self) -> datetime | None:
+        """Return when the links of the run end; None when it ends before, or the annotation is not ours."""
+        return _time(self.metadata.annotations.get(LINKS_EXPIRE_ANNOTATION))
+
+    @property
+    def ordered_at(self) -> datetime:
+        """Return when the run was ordered."""
+        return _time(self.metadata.annotations.get(ORDERED_ANNOTATION)) or self.metadata.creation_timestamp
 
     @property
     def failure(self) -> StatusCondition | None:
@@ -232,10 +254,9 @@ class Pod(Model):
         """Return the stage that the pod is in: the first that has not ended well; None before the first has started."""
         if not self.has_started:
             return None
-        for stage, state in self.states.items():
-            if state.terminated is None or state.terminated.exit_code != 0:
-                return stage
-        return STAGES[-1]
+        states = self.states
+        unfinished = (s for s, state in states.items() if state.terminated is None or state.terminated.exit_code != 0)
+        return next(unfinished, list(states)[-1])
 
     @property
     def unschedulable(self) -> StatusCondition | None:
@@ -263,3 +284,12 @@ class Event(Model):
 
 def _holding(conditions: list[StatusCondition], kind: str) -> StatusCondition | None:
     return next((c for c in conditions if c.type == kind and c.status == "True"), None)
+
+
+def _time(text: str | None) -> datetime | None:
+    """Return an aware time; None for what is none."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None

@@ -35,10 +35,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class EndedWell:
-    """Publish ended well."""
+    """The last stage ended well."""
 
     outcome: Outcome | None
-    """What publish wrote; None when its pod is gone, or its message cannot be read."""
+    """What it wrote; None when its pod is gone, or its message cannot be read."""
     attempt: int
 
 
@@ -98,7 +98,7 @@ def _going(job: Job, pods: Sequence[Pod], events: Sequence[Event], failures: int
 
 def _published(pods: Sequence[Pod]) -> Terminated | None:
     for pod in reversed(pods):
-        state = pod.states.get(Stage.PUBLISH)
+        state = pod.states.get(Stage.PUBLISH) or pod.states.get(Stage.REDELIVER)
         if state is not None and state.terminated is not None and state.terminated.exit_code == 0:
             return state.terminated
     return None

@@ -6,9 +6,8 @@ from datetime import timedelta
 from report_operator.api.conditions import Phase, Reason
 from report_operator.api.report import ReportSpec, ReportStatus
 from report_operator.api.retention import OnDelete
-from report_operator.plan import artifacts, deliveries, leftovers, policy, progress, status
+from report_operator.plan import artifacts, deliveries, leftovers, policy, progress, redelivery, status, transition
 from report_operator.plan.facts import (
-    Announcement,
     Decision,
     DeleteJob,
     DeleteSecret,
@@ -44,10 +43,19 @@ def decide(facts: Facts) -> Decision:
     if subject.metadata.deletion_timestamp is not None:
         return Decision()  # Jobs and Secrets go with their owner.
     if subject.is_settled:
-        return Decision(cleanup=leftovers.of_settled(facts))
+        decided = redelivery.decide(facts)
+        return replace(decided, cleanup=(*leftovers.of_settled(facts), *decided.cleanup))
+    return redelivery.beside(facts, _decide(facts))
+
+
+def _decide(facts: Facts) -> Decision:
+    """Return the decision about a generation that has no final status."""
+    subject = facts.subject
     if facts.outage is not None:
         cause = Cause(Reason.OPERATOR_RETRYING, f"{facts.outage} The operator tries again by itself.")
-        return replace(_write(facts, status.of_outage(facts, cause)), retry=True)
+        return replace(transition.to(facts, status.of_outage(facts, cause)), retry=True)
+    if redelivery.unfinished(facts):
+        return redelivery.end(facts)
     if subject.is_cancelled:
         return _cancel(facts)
     if leftovers.unfinished_others(facts):
@@ -59,11 +67,11 @@ def _advance(facts: Facts) -> Decision:
     """Return the decision about a generation that nothing stands in the way of."""
     subject = facts.subject
     if subject.spec is None:
-        written = _write(facts, status.of_rejected(facts, Cause(Reason.INVALID_SPEC, subject.problem)))
+        written = transition.to(facts, status.of_rejected(facts, Cause(Reason.INVALID_SPEC, subject.problem)))
         return replace(written, cleanup=leftovers.of_others(facts))
     if facts.refusal is not None:
         cause = Cause(Reason.JOB_REFUSED, f"The API server refuses the run's Job: {facts.refusal}")
-        written = _write(facts, status.of_refusal(facts, cause))
+        written = transition.to(facts, status.of_refusal(facts, cause))
         return replace(written, cleanup=leftovers.of_others(facts), requeue_after=REFUSED_RETRY)
     if facts.job is None:
         return _without_job(facts, subject.spec)
@@ -75,18 +83,18 @@ def _without_job(facts: Facts, spec: ReportSpec) -> Decision:
     if not subject.is_observed or subject.status.job_name != subject.job_name:
         forbidden = policy.refusal(spec, facts.rules)
         if forbidden:
-            written = _write(facts, status.of_rejected(facts, Cause(Reason.NOT_ALLOWED_BY_POLICY, forbidden)))
+            written = transition.to(facts, status.of_rejected(facts, Cause(Reason.NOT_ALLOWED_BY_POLICY, forbidden)))
             return replace(written, cleanup=leftovers.of_others(facts))
         return Decision(actions=(StartRun(subject.job_name),)) if facts.turn is None else _wait(facts, facts.turn)
     text = f"Job {subject.job_name} was deleted before its result was recorded. Edit the spec to run again."
-    written = _write(facts, status.of_failure(facts, None, Cause(Reason.JOB_DELETED, text), attempt=None))
+    written = transition.to(facts, status.of_failure(facts, None, Cause(Reason.JOB_DELETED, text), attempt=None))
     tidy = (DiscardArtifacts(subject.run_id),)
     return replace(written, actions=(*written.actions, DeleteSecret(subject.job_name)), cleanup=tidy)
 
 
 def _wait(facts: Facts, turn: Turn) -> Decision:
     cause = Cause(Reason.RUN_LIMIT_REACHED, f"The run waits for its turn: {turn.rule}.")
-    written = _write(facts, status.of_waiting(facts, turn, cause))
+    written = transition.to(facts, status.of_waiting(facts, turn, cause))
     again = turn.look_again(facts.subject.run_id)
     return replace(written, cleanup=leftovers.of_others(facts), requeue_after=again)
 
@@ -97,7 +105,7 @@ def _with_job(facts: Facts, spec: ReportSpec, job: Job) -> Decision:
     pods = [pod for pod in facts.pods if pod.metadata.is_owned_by(job.metadata.uid)]
     found = progress.of_run(job, pods, facts.events, spec.run, _last_seen(facts))
     if isinstance(found, Going):
-        written = _write(facts, status.of_going(facts, job, found.phase, found.cause, found.attempt))
+        written = transition.to(facts, status.of_going(facts, job, found.phase, found.cause, found.attempt))
         return replace(written, cleanup=leftovers.of_others(facts), requeue_after=_look_again(facts, job, found.phase))
     if isinstance(found, Failed) and not spec.destinations:
         return _finish(facts, status.of_failure(facts, job, found.cause, found.attempt))
@@ -131,7 +139,7 @@ def _of_interrupted(facts: Facts, spec: ReportSpec, job: Job, failed: Failed, st
 
 
 def _finish(facts: Facts, final: ReportStatus) -> Decision:
-    written = _write(facts, final)
+    written = transition.to(facts, final)
     discard = () if final.artifacts else (DiscardArtifacts(facts.subject.run_id),)
     retain = (RetainArtifacts(facts.subject.run_id),) if final.artifacts and _outlive(facts.subject) else ()
     name = facts.subject.job_name
@@ -152,7 +160,7 @@ def _replace_run(facts: Facts) -> Decision:
     ending = tuple(DeleteJob(job.metadata.name) for job in others if job.metadata.deletion_timestamp is None)
     older = others[-1]
     text = f"The spec was edited; Job {older.metadata.name} is being ended, then the new run starts."
-    written = _write(facts, status.of_replaced(facts, older, Cause(Reason.REPLACING, text)))
+    written = transition.to(facts, status.of_replaced(facts, older, Cause(Reason.REPLACING, text)))
     return replace(written, actions=(*written.actions, *ending), requeue_after=DELETED_RETRY)
 
 
@@ -167,33 +175,19 @@ def _cancel(facts: Facts) -> Decision:
         name = going[-1].metadata.name
         cause = Cause(Reason.CANCELLING, f"Job {name} is being ended (spec.cancel).", known.stage)
         ending = tuple(DeleteJob(job.metadata.name) for job in going if job.metadata.deletion_timestamp is None)
-        written = _write(facts, status.of_cancelling(facts, going[-1], cause))
+        written = transition.to(facts, status.of_cancelling(facts, going[-1], cause))
         return replace(written, cleanup=ending, requeue_after=DELETED_RETRY)
     if facts.subject.has_ended:
+        if known.redelivery is not None and known.redelivery.is_under_way:
+            return redelivery.conclude(facts, known.redelivery, "it was ended because of spec.cancel")
         kept = known if known.phase is None else status.of_ended(facts)  # None: a newer operator's, left alone
         return Decision(status=kept if kept != known else None, cleanup=leftovers.of_others(facts))
     begun = f"in stage {known.stage}" if known.stage else "before a stage had begun"
     text = f"The run was cancelled {begun}; nothing of it is kept. Set spec.cancel to false to run again."
-    written = _write(facts, status.of_cancelled(facts, Cause(Reason.CANCELLED, text)))
+    written = transition.to(facts, status.of_cancelled(facts, Cause(Reason.CANCELLED, text)))
     discard = tuple(DiscardArtifacts(run) for run in leftovers.unended(facts).values())
     tidy = tuple(action for action in leftovers.of_others(facts) if action not in discard)
     return replace(written, actions=(*written.actions, *discard), cleanup=tidy)
-
-
-def _write(facts: Facts, new: ReportStatus) -> Decision:
-    old = facts.subject.status
-    if new == old:
-        return Decision()
-    obsolete = leftovers.of_unended(facts)
-    told = facts.subject.is_observed and old.reason is new.reason
-    if told or new.reason in (None, Reason.RUNNING) or new.message is None:
-        return Decision(actions=obsolete, status=new)
-    normal = new.reason in status.GOES_ON or new.reason in (Reason.SUCCEEDED, Reason.CANCELLED)
-    return Decision(
-        actions=obsolete,
-        status=new,
-        announcements=(Announcement("Normal" if normal else "Warning", new.reason, new.message),),
-    )
 
 
 def _last_seen(facts: Facts) -> Cause | None:

@@ -46,8 +46,8 @@ class Waiting:
     """UID of the ScheduledReport; empty when there is none."""
 
     @classmethod
-    def of(cls, subject: Subject, now: datetime) -> Self:
-        """Return the run of a Report. One that a user has made by hand is as urgent as a manual run.
+    def of(cls, subject: Subject, now: datetime, job: str | None = None) -> Self:
+        """Return the run of a Report, or another `job` of it. What a user has asked for is as urgent as a manual run.
 
         An edit does not cost a waiting Report its place; an edit of one that does not wait has it begin now.
         """
@@ -57,7 +57,7 @@ class Waiting:
             urgency=_URGENCY.get(metadata.labels.get(TRIGGER_LABEL, ""), 0),
             since=queue.since if queue is not None else (first or now).replace(microsecond=0),
             report=subject.key,
-            job=(metadata.namespace, subject.job_name),
+            job=(metadata.namespace, job or subject.job_name),
             schedule=metadata.labels.get(SCHEDULE_UID_LABEL, ""),
         )
 

@@ -8,6 +8,7 @@ from report_operator.api.deliveries import entry_id
 from report_operator.api.fields import parse_duration
 from report_operator.api.metadata import SCHEDULE_LABEL
 from report_operator.api.policy import Policy
+from report_operator.api.redelivery import MESSAGES_FILE
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, LINKS_FILE, REQUEST_FILE, RESULT_FILE, Links, Request
 from report_operator.plan import child
@@ -22,9 +23,9 @@ _LONGEST = timedelta(hours=168)
 
 
 def planned_files(spec: ReportSpec) -> list[str]:
-    """Return the names of all files that a run may upload: its outputs, its ledger and its result."""
-    ledger = [LEDGER_FILE] if spec.destinations else []
-    return [*(output.file_name for output in spec.outputs), *ledger, RESULT_FILE]
+    """Return the names of all files that a run may upload: its outputs, its ledger, its messages and its result."""
+    delivered = [LEDGER_FILE, MESSAGES_FILE] if spec.destinations else []
+    return [*(output.file_name for output in spec.outputs), *delivered, RESULT_FILE]
 
 
 def planned_entries(spec: ReportSpec) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from report_operator.api.conditions import ENDED, ConditionType, Phase, Reason
 from report_operator.api.deliveries import Delivery
+from report_operator.api.redelivery import Redelivery, RedeliveryPhase
 from report_operator.api.report import Artifact, Condition, Period, QueuePlace, ReportSpec, ReportStatus
 from report_operator.api.run import Result
 from report_operator.plan import artifacts, deliveries, links, retention
@@ -22,6 +23,7 @@ GOES_ON = frozenset(
         Reason.CANCELLING,
         Reason.REPLACING,
         Reason.UNSCHEDULABLE,
+        Reason.REDELIVERING,
         Reason.OPERATOR_RETRYING,
     }
 )
@@ -45,10 +47,8 @@ def of_refusal(facts: Facts, cause: Cause) -> ReportStatus:
 
 def of_waiting(facts: Facts, turn: Turn, cause: Cause) -> ReportStatus:
     """Return the status of a generation whose turn it is not."""
-    seconds = round(turn.wait.total_seconds()) if turn.wait is not None else None
-    place = QueuePlace(position=turn.position, since=_seconds(turn.since), estimated_wait_seconds=seconds)
     period = _in_utc(facts.subject.spec)
-    fresh = ReportStatus(phase=Phase.QUEUED, run_id=facts.subject.run_id, period=period, queue=place)
+    fresh = ReportStatus(phase=Phase.QUEUED, run_id=facts.subject.run_id, period=period, queue=_place(turn))
     return _with_cause(facts, fresh, cause)
 
 
@@ -106,14 +106,9 @@ def of_artifacts(
     facts: Facts, job: Job, attempt: int, *, result: Result, files: list[Artifact], sent: list[Delivery]
 ) -> ReportStatus:
     """Return the final status of a generation whose artifacts are all in the store, sent or not."""
-    rendered = Cause(Reason.SUCCEEDED, f"{len(files)} file{'' if len(files) == 1 else 's'} in the store.")
-    delivered = deliveries.conclude(sent) if sent else None
-    good = delivered is None or delivered.reason is Reason.DELIVERED
-    text = rendered.message if delivered is None else f"{rendered.message} {delivered.message}"
     done, spec = _seconds(facts.now), facts.subject.spec
     status = _of_run(facts, job, attempt).model_copy(
         update={
-            "phase": Phase.SUCCEEDED if good else Phase.FAILED,
             "completion_time": done,
             "metrics": artifacts.metrics(result),
             "inline": artifacts.inline(result),
@@ -123,12 +118,54 @@ def of_artifacts(
             "deliveries": sent,
         }
     )
+    return _concluded(facts, status, _inlined(facts, result))
+
+
+def of_redelivering(facts: Facts, redelivery: Redelivery, cause: Cause, turn: Turn | None = None) -> ReportStatus:
+    """Return the status while something is sent again. The phase stays: the run has ended, and this is none."""
+    known = facts.subject.status
+    update = {"redelivery": redelivery, "stage": cause.stage, "queue": _place(turn) if turn is not None else None}
+    status = _with_cause(facts, known.model_copy(update=update), cause)
+    lasting = (ConditionType.RENDERED, ConditionType.DELIVERED, ConditionType.INLINED)
+    kept = [condition for condition in known.conditions if condition.type in lasting]
+    return status.model_copy(update={"conditions": [*status.conditions, *kept]})
+
+
+def of_redelivered(
+    facts: Facts, redelivery: Redelivery, sent: list[Delivery], ledger: Artifact | None = None
+) -> ReportStatus:
+    """Return the status when a redelivery has ended, or was refused: phase and conditions follow from the deliveries.
+
+    `ledger` is the artifact with all of them, where it is new.
+    """
+    known = facts.subject.status
+    files = [ledger if ledger is not None and each.name == ledger.name else each for each in known.artifacts]
+    update = {"deliveries": sent, "artifacts": files, "stage": None, "queue": None}
+    kept = [condition for condition in known.conditions if condition.type == ConditionType.INLINED]
+    status = _concluded(facts, known.model_copy(update=update), kept)
+    done = redelivery.model_copy(update={"completion_time": _seconds(facts.now)})
+    return status.model_copy(update={"redelivery": done})
+
+
+def refusing(facts: Facts, status: ReportStatus, refused: Redelivery) -> ReportStatus:
+    """Return a status that tells of a redelivery that is refused, and is the same otherwise."""
+    done = refused.model_copy(update={"completion_time": _seconds(facts.now)})
+    return status.model_copy(update={"redelivery": done})
+
+
+def _concluded(facts: Facts, status: ReportStatus, further: list[Condition]) -> ReportStatus:
+    """Return the final status of a run whose artifacts are in the store, sent or not; `further` are more conditions."""
+    count, sent = len(status.artifacts), status.deliveries
+    rendered = Cause(Reason.SUCCEEDED, f"{count} file{'' if count == 1 else 's'} in the store.")
+    delivered = deliveries.conclude(sent) if sent else None
+    good = delivered is None or delivered.reason is Reason.DELIVERED
+    text = rendered.message if delivered is None else f"{rendered.message} {delivered.message}"
     reason = Reason.SUCCEEDED if good or delivered is None else delivered.reason
-    status = _with_cause(facts, status, Cause(reason, text))
-    further = _inlined(facts, result)
+    phase = Phase.SUCCEEDED if good else Phase.FAILED
+    status = _with_cause(facts, status.model_copy(update={"phase": phase}), Cause(reason, text))
     if delivered is not None:
-        further.append(_condition(facts, ConditionType.RENDERED, "True", rendered))
-        further.append(_condition(facts, ConditionType.DELIVERED, "True" if good else "False", _short(delivered)))
+        told = _condition(facts, ConditionType.DELIVERED, "True" if good else "False", _short(delivered))
+        further = [*further, _condition(facts, ConditionType.RENDERED, "True", rendered), told]
     return status.model_copy(update={"conditions": [*status.conditions, *further]})
 
 
@@ -150,9 +187,20 @@ def _with_cause(facts: Facts, status: ReportStatus, cause: Cause) -> ReportStatu
             "observed_generation": facts.subject.metadata.generation,
             "reason": short.reason,
             "message": short.message,
+            "redelivery": status.redelivery if facts.subject.is_settled else _overtaken(facts),
             "conditions": _conditions(facts, short),
         }
     )
+
+
+def _overtaken(facts: Facts) -> Redelivery | None:
+    """Return what is known of the last redelivery when a new generation has come: its token is never followed twice."""
+    known = facts.subject.status.redelivery
+    if known is None or not known.is_under_way:
+        return known
+    text = "The spec was edited before it had ended."
+    update = {"phase": RedeliveryPhase.ENDED, "message": text, "completion_time": _seconds(facts.now)}
+    return known.model_copy(update=update)
 
 
 def _short(cause: Cause) -> Cause:
@@ -201,6 +249,11 @@ def _condition(
         last_transition_time=before.last_transition_time if before is not None and kept else _seconds(facts.now),
         observed_generation=facts.subject.metadata.generation,
     )
+
+
+def _place(turn: Turn) -> QueuePlace:
+    seconds = round(turn.wait.total_seconds()) if turn.wait is not None else None
+    return QueuePlace(position=turn.position, since=_seconds(turn.since), estimated_wait_seconds=seconds)
 
 
 def _in_utc(spec: ReportSpec | None) -> Period | None:

@@ -62,6 +62,14 @@ class Subject:
         return names.job_name(self.metadata.name, self.metadata.uid, generation)
 
     @property
+    def redelivery_name(self) -> str:
+        """Return the name of the Job and Secret of the redelivery that the status tells of; empty without one."""
+        known = self.status
+        if known.redelivery is None or known.run_id is None:
+            return ""
+        return names.redelivery_name(self.metadata.name, known.run_id, known.redelivery.token)
+
+    @property
     def prefix(self) -> str:
         """Return this generation's folder in the store."""
         return names.run_prefix(self.metadata.namespace, self.metadata.name, self.run_id)

@@ -44,14 +44,15 @@ class Kept:
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any], *, links_allowed: bool) -> Self | None:
-        """Read a Report as it came from the API server; None when it has no files or a run is ahead of it.
+        """Read a Report as it came from the API server; None when it has no files, or a run or redelivery is ahead.
 
         It is read without the models: every Report of the cluster comes by here at every listing.
         """
         metadata, status = manifest["metadata"], manifest.get("status") or {}
         files = status.get("artifacts") or ()
+        is_sent_again = (status.get("redelivery") or {}).get("phase") in ("Waiting", "Running")
         is_settled = status.get("observedGeneration") == metadata["generation"] and status.get("phase") in _WITH_FILES
-        if not files or not is_settled or "deletionTimestamp" in metadata:
+        if not files or not is_settled or is_sent_again or "deletionTimestamp" in metadata:
             return None
         download = manifest["spec"].get("download") or {}
         return cls(

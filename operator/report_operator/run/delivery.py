@@ -11,6 +11,7 @@ from itertools import chain
 
 from report_operator.api.deliveries import ERROR_LENGTH, REMOTE_ID_LENGTH, DeliveryState, Entry
 from report_operator.api.destinations import Destination, OnUnknown
+from report_operator.api.run import Links
 from report_operator.run.destinations import Channel, prepare
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent, Unknown
 from report_operator.run.destinations.package import Package
@@ -23,20 +24,24 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 300.0
 """Seconds between two tries, at most: half of it to all of it, doubled each time; a server may ask for more."""
 _NO_TIME = "the run's time (spec.run.timeout) was over before it could be sent"
 _ENDED = "the run was ended before it could tell whether this was sent"
-_FAULT = "a fault of report-operator; the traceback is in the log of container publish of the run's pod"
+_FAULT = "a fault of report-operator; the traceback is in the log of the run's pod"
 
 _log = logging.getLogger(__name__)
 
 
 def deliver(destinations: Sequence[Destination], package: Package, ledger: Ledger, until: datetime) -> list[Entry]:
-    """Send to every recipient of every destination; return the entries in the order of the spec.
+    """Send to every recipient that has links for the ledger; return their entries in the order of the spec.
 
     What fails for a passing cause is tried again until `until`. Nothing is raised: every failure is in its entry.
     """
-    if not destinations:
+    couriers = [
+        _Courier(destination, package, ledger, until)
+        for destination in destinations
+        if _planned(destination, package.links)
+    ]
+    if not couriers:
         return []
-    with ThreadPoolExecutor(len(destinations)) as pool:
-        couriers = [_Courier(destination, package, ledger, until) for destination in destinations]
+    with ThreadPoolExecutor(len(couriers)) as pool:
         return list(chain.from_iterable(pool.map(_Courier.deliver, couriers)))
 
 
@@ -47,6 +52,12 @@ def begun(destinations: Sequence[Destination]) -> list[Entry]:
         for destination in destinations
         for recipient in destination.recipients
     ]
+
+
+def _planned(destination: Destination, links: Links) -> list[Entry]:
+    """Return the entries to deliver: a redelivery has links for those that are to be sent again."""
+    entries = (Entry(destination=destination.name, recipient=recipient) for recipient in destination.recipients)
+    return [entry for entry in entries if entry.id in links.entries]
 
 
 @dataclass
@@ -92,7 +103,7 @@ class _Courier:
     def deliver(self) -> list[Entry]:
         """Return the entries when all is sent, or nothing more can be done."""
         name = self.destination.name
-        tasks = [_Task(Entry(destination=name, recipient=recipient)) for recipient in self.destination.recipients]
+        tasks = [_Task(entry) for entry in _planned(self.destination, self.package.links)]
         self.channel = self._prepared()
         try:
             self._send_all(tasks)

@@ -8,6 +8,7 @@ from report_operator.api.conditions import Reason
 from report_operator.api.deliveries import Deliveries, Entry
 from report_operator.api.fields import Model
 from report_operator.api.outputs import INLINE_LIMIT
+from report_operator.api.redelivery import MESSAGES_FILE
 from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Rendered, Request, Result
 from report_operator.run.delivery import begun, deliver
 from report_operator.run.destinations.package import Package
@@ -44,9 +45,10 @@ def publish(request: Request, rendered: Rendered, workspace: Workspace) -> Resul
         until = links.read().deliver_until
         if until is not None:
             package = Package(request, rendered, stored, links.read(), workspace, Redactor.of(workspace.secrets))
-            _put_result(uploader, result, begun(request.spec.destinations))
+            uploader.put_json(MESSAGES_FILE, json_bytes(rendered))  # For a redelivery: nothing is rendered again.
+            put_result(uploader, result, begun(request.spec.destinations))
             entries = deliver(request.spec.destinations, package, Ledger(store), until)
-            return _put_result(uploader, result, entries)
+            return put_result(uploader, result, entries)
         uploader.put_json(RESULT_FILE, json_bytes(result))
     return result
 
@@ -65,8 +67,8 @@ def _inline(request: Request, workspace: Workspace) -> tuple[dict[str, object] |
     return (json.loads(content) if len(content) <= INLINE_LIMIT else None), len(content)
 
 
-def _put_result(uploader: Uploader, result: Result, entries: Sequence[Entry]) -> Result:
-    """Store the ledger and the result with its totals; return the result."""
+def put_result(uploader: Uploader, result: Result, entries: Sequence[Entry]) -> Result:
+    """Store the ledger, `entries`, and the result with its totals; return the result. Raises RunError of the store."""
     listed = uploader.put_json(LEDGER_FILE, json_bytes(Deliveries(run_id=result.run_id, entries=list(entries))))
     whole = result.model_copy(update={"deliveries": totals(entries), "ledger": listed})
     uploader.put_json(RESULT_FILE, json_bytes(whole))

@@ -8,6 +8,7 @@ import signal
 import threading
 
 from report_operator.api.conditions import Reason, Stage
+from report_operator.api.redelivery import RedeliveryOrder
 from report_operator.api.run import (
     EXIT_OK,
     TERMINATION_MESSAGE_LIMIT,
@@ -55,7 +56,7 @@ def main(stage: Stage, workspace: Workspace) -> int:
 
 
 def run_stage(stage: Stage, request: Request, workspace: Workspace) -> Result | None:
-    """Run a stage's work; each stage imports only what it needs. Publish alone has a result."""
+    """Run a stage's work; each imports only what it needs. Only what ends in deliveries has a result."""
     match stage:
         case Stage.FETCH:
             from report_operator.run.fetch import fetch  # noqa: PLC0415
@@ -70,6 +71,11 @@ def run_stage(stage: Stage, request: Request, workspace: Workspace) -> Result | 
 
             rendered = Rendered.model_validate_json(workspace.rendered.read_bytes())
             return publish(request, rendered, workspace)
+        case Stage.REDELIVER:
+            from report_operator.run.redeliver import redeliver  # noqa: PLC0415
+
+            order = RedeliveryOrder.unpacked(workspace.order.read_bytes())
+            return redeliver(request, order, workspace)
     return None
 
 

@@ -84,10 +84,10 @@ class Store:
         headers = {"Content-Type": "application/json"}
         return self._send(_Call(name, way, lambda: content, headers, _IS_THERE)).is_success
 
-    def get(self, name: str, url: Callable[[Links], str]) -> bytes | None:
-        """Return an object, or None when there is none."""
+    def get(self, name: str, url: Callable[[Links], str], headers: Mapping[str, str] | None = None) -> bytes | None:
+        """Return an object, or None when there is none; `headers` may ask for a range of it."""
         way = _bare("GET", url)
-        answer = self._send(_Call(name, way, expected={HTTPStatus.NOT_FOUND}))
+        answer = self._send(_Call(name, way, headers=headers or {}, expected={HTTPStatus.NOT_FOUND}))
         return answer.content if answer.is_success else None
 
     def delete(self, name: str, url: Callable[[Links], str]) -> None:

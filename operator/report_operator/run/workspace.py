@@ -6,6 +6,7 @@ from typing import Self
 
 from report_operator.api import run
 from report_operator.api.fields import Model
+from report_operator.api.redelivery import ORDER_FILE
 
 
 class ColumnInfo(Model):
@@ -70,6 +71,11 @@ class Workspace:
             outputs=root / "outputs",
             termination_log=root / "termination-log",
         )
+
+    @property
+    def order(self) -> Path:
+        """Return the file with the `RedeliveryOrder`, beside the links."""
+        return self.links.with_name(ORDER_FILE.name)
 
     @property
     def tables(self) -> Path:

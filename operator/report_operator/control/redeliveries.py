@@ -1,0 +1,91 @@
+"""Makes the Job that sends again what a run has not delivered."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from report_operator.api.deliveries import Deliveries
+from report_operator.api.download import LinkPolicy
+from report_operator.api.fields import parse_duration
+from report_operator.api.redelivery import RedeliveryOrder
+from report_operator.api.report import ReportSpec
+from report_operator.api.run import LEDGER_FILE, Links
+from report_operator.control.jobs import JobMaker
+from report_operator.control.links import LinkMaker
+from report_operator.plan import names, redelivery_order, secret
+from report_operator.plan.facts import Facts, StartRedelivery
+from report_operator.plan.job import RunDefaults
+from report_operator.plan.subject import Subject
+from report_operator.store.store import Store
+
+_LEDGER_LIMIT = 4 * 1024 * 1024
+"""Bytes of a ledger that are read: a thousand entries have less than one."""
+
+
+@dataclass(frozen=True)
+class Redeliverer:
+    """Reads the ledger of a run and orders what is to be sent again."""
+
+    store: Store
+    jobs: JobMaker
+    link_maker: LinkMaker
+    defaults: RunDefaults
+
+    async def start(self, facts: Facts, wanted: StartRedelivery, spec: ReportSpec) -> Facts:
+        """Return the facts with the Job, or with what stands in its way; raises as `JobMaker.make`, StoreError."""
+        subject, token = facts.subject, wanted.token
+        order = await self._order(subject, spec, wanted)
+        if isinstance(order, str):
+            return replace(facts, nothing_to_send=order)
+        links = await self._links(subject, spec, order, token, facts.now)
+        of_run = secret.manifest(subject, spec, facts.rules.policy, links, facts.now)
+        made = await self.jobs.make(
+            subject,
+            redelivery_order.secret_manifest(subject, of_run, order, token),
+            redelivery_order.job_manifest(subject, spec, self.defaults, token),
+        )
+        if isinstance(made, str):
+            return replace(facts, refusal=made)
+        return replace(facts, redeliveries=(*facts.redeliveries, made))
+
+    async def _order(self, subject: Subject, spec: ReportSpec, wanted: StartRedelivery) -> RedeliveryOrder | str:
+        """Return what is to be sent again, or why that cannot be told."""
+        there = await self.store.sizes(subject.prefix)
+        files = redelivery_order.files_read(spec)
+        missing = [name for name in (*files, LEDGER_FILE) if subject.prefix + name not in there]
+        content = None if missing else await self.store.get(subject.prefix + LEDGER_FILE, _LEDGER_LIMIT)
+        if content is None:
+            return (
+                f"The store does not hold {', '.join(missing or [LEDGER_FILE])} of the run, without which nothing can"
+                " be sent again. Edit the spec to run again."
+            )
+        try:
+            ledger = Deliveries.model_validate_json(content)
+        except ValidationError as error:
+            return f"{LEDGER_FILE} in the store cannot be read: {error.error_count()} errors."
+        keys = {name: subject.prefix + name for name in files}
+        signed = await self.store.sign_reads(keys.values(), secret.links_ttl(spec))
+        order = redelivery_order.order(spec, ledger, wanted.states, {name: signed[key] for name, key in keys.items()})
+        return order if order.again else f"{LEDGER_FILE} in the store names no delivery that is to be sent again."
+
+    async def _links(
+        self, subject: Subject, spec: ReportSpec, order: RedeliveryOrder, token: str, now: datetime
+    ) -> Links:
+        ttl, keys = secret.links_ttl(spec), {name: subject.prefix + name for name in redelivery_order.WRITTEN}
+        signed = await self.store.sign_uploads(dict.fromkeys(keys.values()), ttl)
+        own_folder = names.redelivery_prefix(subject.prefix, token)
+        types = {output.file_name: output.format.media_type for output in spec.outputs}
+        if spec.download.links is LinkPolicy.DISABLED:
+            types = {}
+        shown = await self.link_maker.sign(
+            subject.prefix, subject.metadata.name, types, parse_duration(spec.download.url_ttl)
+        )
+        return Links(
+            expires_at=signed.expires_at,
+            uploads={name: signed.by_key[key] for name, key in keys.items()},
+            deliver_until=secret.deliver_until(spec, now),
+            downloads={name: links.download_url for name, links in shown.items()},
+            downloads_expire_at=min((links.expire_at for links in shown.values()), default=None),
+            entries=await self.store.sign_ledger(own_folder, order.again, ttl),
+        )
