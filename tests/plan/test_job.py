@@ -88,6 +88,8 @@ def test_only_fetch_sees_secrets_and_data(full: Json) -> None:
         f"{at}/secrets/relay": ("delivery-2", False),
         f"{at}/secrets/lake": ("delivery-3", False),
         f"{at}/secrets/chat": ("delivery-4", False),
+        f"{at}/secrets/google": ("delivery-5", False),
+        f"{at}/secrets/blobs": ("delivery-6", False),
         "/work/outputs": ("outputs", False),
         "/tmp": ("tmp-publish", True),
     }
@@ -184,3 +186,32 @@ def test_every_object_tells_whose_it_is(full: Json) -> None:
     assert labels["report-operator.io/run-id"] == f"{objects.UID}-1"
     assert labels["report-operator.io/report"] == "weekly"
     assert labels["app.kubernetes.io/managed-by"] == "report-operator"
+
+
+SECRET = {"secretKeyRef": {"name": "blobs", "key": "key"}}
+AZURE = {"container": "reports", "accountURL": "https://a.blob.core.windows.net"}
+
+
+@pytest.mark.parametrize(("fields", "label"), [({}, True), ({"accountKeyFrom": SECRET}, False)])
+def test_azure_gives_an_identity_to_pods_with_its_label(fields: Json, label: bool) -> None:
+    spec = objects.SPEC | {"destinations": [{"name": "blobs", "azure": AZURE | fields}]}
+    metadata = made(objects.report(spec=spec))["spec"]["template"]["metadata"]
+    assert (metadata["labels"].get("azure.workload.identity/use") == "true") is label
+
+
+@pytest.mark.requirement("D6")
+def test_the_clouds_give_their_token_to_the_stage_that_sends(full: Json) -> None:
+    """The webhooks of AWS and Azure add volumes and variables to every container that they are not told to skip.
+
+    The API server's own token is kept away by another field, which they leave alone: theirs are volumes of their own.
+    """
+    annotations = full["spec"]["template"]["metadata"]["annotations"]
+    skipped = {key: set(value.replace(";", ",").split(",")) for key, value in annotations.items()}
+    assert skipped == {
+        "eks.amazonaws.com/skip-containers": {"fetch", "render"},
+        "azure.workload.identity/skip-containers": {"fetch", "render"},
+    }
+    assert pod_of(full)["serviceAccountName"] == "default"
+    assert not pod_of(full)["automountServiceAccountToken"]
+    environment = [entry["name"] for each in containers(full).values() for entry in each.get("env", ())]
+    assert not [name for name in environment if name.startswith(("AWS_", "AZURE_", "GOOGLE_"))]

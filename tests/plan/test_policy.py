@@ -8,13 +8,18 @@ from report_operator.api.destinations import KINDS, Destination
 from report_operator.api.policy import Policy
 from report_operator.api.report import ReportSpec
 from report_operator.plan.policy import Rules, refusal, refusal_of_notices, violations
+from report_operator.plan.relay import MailRelay
 from tests.support.objects import SPEC
 
+RELAY = MailRelay("relay.reporting.svc", 2525, "reports@platform.example.com", b"key")
 MAIL = {"server": {"host": "mail.example.com"}, "from": "reports@example.com"}
 
 
 def spec(**fields: Any) -> ReportSpec:
     return ReportSpec.model_validate(SPEC | fields)
+
+
+SECRET = {"secretKeyRef": {"name": "keys", "key": "k"}}
 
 
 def mail(*to: str, **fields: Any) -> dict[str, Any]:
@@ -29,6 +34,10 @@ def bucket(endpoint: str | None) -> dict[str, Any]:
     key = {name: {"secretKeyRef": {"name": "keys", "key": "k"}} for name in ("idFrom", "secretFrom")}
     place = {"bucket": "reports", "accessKey": key} | ({"endpoint": endpoint} if endpoint else {})
     return {"name": "copies", "s3": place}
+
+
+def cloud(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"name": "copies", kind: fields}
 
 
 def source(url: str) -> dict[str, Any]:
@@ -64,6 +73,9 @@ ALLOWED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"sourceNetworks": []}, source("https://data.example.com/rows")),
     ({}, {"destinations": [bucket("http://minio.team-a.svc:9000")]}),
     ({"bucketNetworks": []}, {"destinations": [bucket(None)]}),
+    ({"podIdentity": True}, {"destinations": [cloud("s3", bucket="lake")]}),
+    ({}, {"destinations": [cloud("gcs", bucket="lake", keyFrom=SECRET)]}),
+    ({}, {"destinations": [cloud("azure", container="lake", connectionStringFrom=SECRET)]}),
     ({"maxLinkTTL": "24h"}, {}),
     ({"maxLinkTTL": "1h"}, {"download": {"urlTTL": "24h", "links": "Disabled"}}),
     ({}, {"retention": {"ttl": "Forever", "onDelete": "Retain"}}),
@@ -142,6 +154,31 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
         {"destinations": [bucket("http://minio:9000")]},
         "bucketNetworks",
         "spec.destinations[copies].s3.endpoint: minio is a name within the cluster",
+    ),
+    (
+        {"bucketNetworks": []},
+        {"destinations": [cloud("gcs", bucket="lake", endpoint="https://10.0.0.1", keyFrom=SECRET)]},
+        "bucketNetworks",
+        "spec.destinations[copies].gcs.endpoint: 10.0.0.1 is not public",
+    ),
+    (
+        {},
+        {"destinations": [cloud("azure", container="lake", accountURL="https://169.254.169.254", sasTokenFrom=SECRET)]},
+        "bucketNetworks",
+        "spec.destinations[copies].azure.accountURL: 169.254.169.254 is link-local",
+    ),
+    (
+        {},
+        {"destinations": [cloud("s3", bucket="lake")]},
+        "podIdentity",
+        "spec.destinations[copies].s3 names no Secret, and the cloud identity of the run's pod must not be used",
+    ),
+    ({}, {"destinations": [cloud("gcs", bucket="lake")]}, "podIdentity", "spec.destinations[copies].gcs names no"),
+    (
+        {},
+        {"destinations": [cloud("azure", container="lake", accountURL="https://a.blob.core.windows.net")]},
+        "podIdentity",
+        "spec.destinations[copies].azure names no Secret",
     ),
     ({"maxLinkTTL": "1h"}, {}, "maxLinkTTL", "spec.download.urlTTL is 24h, at most 1h"),
     ({"maxRetention": "30d"}, {}, "maxRetention", "spec.retention.ttl is 90d, at most 30d"),
@@ -227,3 +264,15 @@ def test_notices_go_where_reports_may_go() -> None:
 
 def test_the_kinds_are_those_of_the_api() -> None:
     assert Policy.read({"destinations": list(KINDS)}).destinations == list(KINDS)
+
+
+def test_a_mail_without_a_server_needs_the_platform_s_relay() -> None:
+    wanted = spec(destinations=[{"name": "mail", "email": {"to": ["a@example.com"]}}])
+    assert refusal(wanted, Rules(relay=RELAY)) == ""
+    assert refusal_of_notices(wanted.destinations, Rules(relay=RELAY)) == ""
+    said = refusal(wanted, Rules())
+    assert "mail: spec.destinations[mail].email has no server, and there is no relay (the chart's value" in said
+    said = refusal_of_notices(wanted.destinations, Rules())
+    assert "mail: spec.onFailure.notify[mail].email has no server, and there is no relay" in said
+    everywhere = refusal(wanted, Rules(Policy(recipient_domains=["elsewhere.com"]), relay=RELAY))
+    assert "recipientDomains" in everywhere, "the relay lifts no other rule"

@@ -5,6 +5,7 @@ accepted and refused values.
 """
 
 import copy
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,10 +45,10 @@ def rule(message: str, accepted: tuple[tuple[str, Any], ...], *refused: Refused)
 
 @dataclass(frozen=True)
 class Alternative:
-    """The value of a field that the full object cannot set, because it sets another one of a choice."""
+    """The value of a field that the full object cannot set, because it sets others of a choice."""
 
     value: Any
-    instead_of: str
+    instead_of: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,10 @@ class CrdCases:
         """Return a copy of the full object; with the alternative, when the path is in one."""
         manifest = copy.deepcopy(self.full)
         for place, alternative in self.alternatives.items():
-            if path == place or _is_below(path, place):
-                *parents, rival = _steps(alternative.instead_of)
-                del _at(manifest, parents)[rival]
+            if _is_in(path, place):
+                for rival in alternative.instead_of:
+                    *parents, last = _steps(rival)
+                    del _at(manifest, parents)[last]
                 *parents, last = _steps(place)
                 _at(manifest, parents)[last] = copy.deepcopy(alternative.value)
         return manifest
@@ -169,6 +171,12 @@ def _walk(schema: Mapping[str, Any], path: str) -> Iterator[Node]:
         yield from _walk(child, f"{path}.{name}")
     if "items" in schema:
         yield from _walk(schema["items"], f"{path}[]")
+
+
+def _is_in(path: str, place: str) -> bool:
+    """Return whether a path, of the schema or of an object, is a place in the object or below it."""
+    path, place = (re.sub(r"\[\d+\]", "[]", each) for each in (path, place))
+    return path == place or _is_below(path, place)
 
 
 def _is_below(path: str, place: str) -> bool:

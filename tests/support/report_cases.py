@@ -7,6 +7,8 @@ ROW = {"rows": [{"carrier": "AA", "flights": 1}]}
 TEXT = {"content": "text"}
 KNOWN = "must be the name of one of spec.sources or spec.tables"
 MAIL = {"server": {"host": "smtp.example.com"}, "from": "reports@example.com"}
+SECRET = {"secretKeyRef": {"name": "blobs", "key": "value"}}
+BLOBS = {"container": "reports"}
 RULES = (
     rule(
         "metadata.name is also a label of the run's Job: use at most 63 characters",
@@ -106,16 +108,56 @@ RULES = (
         Refused("spec.outputs[0]", {"format": "json", "name": "deliveries"}, "use another name"),
     ),
     rule(
-        "set exactly one of email, s3, slack, webhook",
+        "set exactly one of azure, email, gcs, s3, slack, webhook",
         (("spec.destinations[0]", {"name": "hook", "webhook": {"url": "https://example.com/"}}),),
+        Refused("spec.destinations[0]", {"name": "hook"}, "gcs, s3, slack, webhook; now set: none"),
+    ),
+    rule(
+        "endpoint must start with https://: the token would be readable on the way",
+        (("spec.destinations[5].gcs.endpoint", "https://storage.p.example.com"),),
+        Refused("spec.destinations[5].gcs.endpoint", "http://storage.p.example.com", "must start with https://"),
+    ),
+    rule(
+        "set exactly one of accountURL, connectionStringFrom",
+        (("spec.destinations[6].azure", BLOBS | {"connectionStringFrom": SECRET}),),
+        Refused("spec.destinations[6].azure", BLOBS, "accountURL, connectionStringFrom; now set: none"),
         Refused(
-            "spec.destinations[0]", {"name": "hook"}, "set exactly one of email, s3, slack, webhook; now set: none"
+            "spec.destinations[6].azure",
+            BLOBS | {"accountURL": "https://a.blob.core.windows.net", "connectionStringFrom": SECRET},
+            "accountURL, connectionStringFrom; now set: accountURL connectionStringFrom",
+        ),
+    ),
+    rule(
+        "set at most one of accountKeyFrom, connectionStringFrom, sasTokenFrom",
+        (("spec.destinations[6].azure", BLOBS | {"accountURL": "https://a.blob.core.windows.net"}),),
+        Refused(
+            "spec.destinations[6].azure",
+            BLOBS | {"connectionStringFrom": SECRET, "sasTokenFrom": SECRET},
+            "set at most one of accountKeyFrom, connectionStringFrom, sasTokenFrom",
+        ),
+    ),
+    rule(
+        "without accountKeyFrom, accountURL must start with https://: the token would be readable on the way",
+        (("spec.destinations[6].azure", BLOBS | {"accountURL": "http://blobs/a", "accountKeyFrom": SECRET}),),
+        Refused(
+            "spec.destinations[6].azure",
+            BLOBS | {"accountURL": "http://blobs/a", "sasTokenFrom": SECRET},
+            "without accountKeyFrom, accountURL must start with https://",
         ),
     ),
     rule(
         "there is no recipient: set to, cc or bcc",
         (("spec.destinations[2].email", MAIL | {"bcc": ["a@example.com"]}),),
         Refused("spec.destinations[2].email", MAIL, "there is no recipient: set to, cc or bcc"),
+    ),
+    rule(
+        "set server and from, or neither: mails of the platform team's relay are from its own address",
+        (
+            ("spec.destinations[2].email", {"bcc": ["a@example.com"]}),
+            ("spec.destinations[2].email", MAIL | {"bcc": ["a@example.com"]}),
+        ),
+        Refused("spec.destinations[2].email", {"from": "a@example.com", "to": ["a@example.com"]}, "or neither: mails"),
+        Refused("spec.destinations[2].email", {"server": MAIL["server"], "to": ["a@example.com"]}, "or neither: mails"),
     ),
     rule(
         "login needs encryption StartTLS or TLS: the password would be readable on the way",
@@ -127,8 +169,8 @@ RULES = (
     ),
     rule(
         "more than 1000 recipients in all: use a mailing list",
-        (("spec.destinations[2].email.bcc", ["a@example.com"] * 994),),
-        Refused("spec.destinations[2].email.bcc", ["a@example.com"] * 995, "more than 1000 recipients in all"),
+        (("spec.destinations[2].email.bcc", ["a@example.com"] * 992),),
+        Refused("spec.destinations[2].email.bcc", ["a@example.com"] * 993, "more than 1000 recipients in all"),
     ),
     rule(
         "set exactly one of url, urlFrom",
@@ -162,6 +204,15 @@ RULES = (
         Refused("spec.run.timeout", "59s", "59s is out of range: must be between 1m and 24h"),
     ),
 )
+AZURE = "spec.destinations[6].azure"
 CASES = CrdCases(
-    REPORT, RULES, alternatives={"spec.template.name": Alternative("standard", instead_of="spec.template.configMapRef")}
+    REPORT,
+    RULES,
+    alternatives={
+        "spec.template.name": Alternative("standard", instead_of=("spec.template.configMapRef",)),
+        f"{AZURE}.sasTokenFrom": Alternative(SECRET, instead_of=(f"{AZURE}.accountKeyFrom",)),
+        f"{AZURE}.connectionStringFrom": Alternative(
+            SECRET, instead_of=(f"{AZURE}.accountURL", f"{AZURE}.accountKeyFrom")
+        ),
+    },
 )

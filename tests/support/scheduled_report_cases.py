@@ -126,8 +126,8 @@ CASES = CrdCases(
     SCHEDULED_REPORT,
     RULES,
     alternatives={
-        "spec.frequency": Alternative(FREQUENCY, instead_of="spec.schedule"),
-        "spec.window.previous": Alternative("month", instead_of="spec.window.lookback"),
+        "spec.frequency": Alternative(FREQUENCY, instead_of=("spec.schedule",)),
+        "spec.window.previous": Alternative("month", instead_of=("spec.window.lookback",)),
     },
     elsewhere={"spec.template.spec": report_cases.CASES, "spec.onFailure.notify[]": report_cases.CASES},
 )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
+from report_operator.api.buckets import S3, Azure, Gcs
 from report_operator.api.fields import (
     INT32,
     LIST_ATOMIC,
@@ -32,7 +33,7 @@ Address = Annotated[
     ),
 ]
 """Mail address without a name (ASCII; international domains as xn--)."""
-KINDS = ("email", "s3", "slack", "webhook")
+KINDS = ("azure", "email", "gcs", "s3", "slack", "webhook")
 """Members of a Destination, of which one is set."""
 OWN_HEADERS = ("content-length", "content-type", "host", "transfer-encoding", "user-agent")
 """Headers of a webhook message, beside webhook-*, that the run sets."""
@@ -146,14 +147,18 @@ class Email(Model):
             Rule(
                 rule="self.to.size() + self.cc.size() + self.bcc.size() > 0",
                 message="there is no recipient: set to, cc or bcc",
-            )
+            ),
+            Rule(
+                rule="has(self.server) == has(self.from)",
+                message="set server and from, or neither: mails of the platform team's relay are from its own address",
+            ),
         )
     )
 
-    server: MailServer
-    """The server that takes the mails."""
-    from_: Address
-    """Address of the sender."""
+    server: MailServer | None = None
+    """The server that takes the mails; the platform team's relay when not set."""
+    from_: Address | None = None
+    """Address of the sender, with server."""
     from_name: Line | None = None
     """Name of the sender."""
     to: Annotated[list[Address], Field(max_length=RECIPIENTS), LIST_ATOMIC] = []
@@ -174,6 +179,8 @@ class Email(Model):
     @property
     def secrets(self) -> list[KeySelector]:
         """Return the Secret keys that it reads."""
+        if self.server is None:
+            return []
         login = self.server.login
         found = [self.server.ca_from, *((login.username_from, login.password_from) if login else ())]
         return [source.secret_key_ref for source in found if source]
@@ -203,51 +210,6 @@ class Slack(Model):
         return [source.secret_key_ref for source in (self.url_from, self.ca_from) if source]
 
 
-class AccessKey(Model):
-    """Credentials of a store."""
-
-    id_from: SecretSource
-    """Takes the access key's id from a Secret."""
-    secret_from: SecretSource
-    """Takes the secret access key from a Secret."""
-
-
-class Role(Model):
-    """A role in the account that owns the bucket, taken with the access key (AWS STS AssumeRole)."""
-
-    arn: Annotated[str, Field(min_length=20, max_length=2048, pattern=r"^arn:[a-z-]+:iam::[0-9]*:role/[\w+=,.@/-]+$")]
-    """Amazon Resource Name of the role."""
-    external_id: Annotated[str, Field(min_length=2, max_length=1224, pattern=r"^[\w+=,.@:/-]+$")] | None = None
-    """What the role's trust policy asks for."""
-
-
-class S3(Model):
-    """Copies of all files in a bucket of any S3."""
-
-    bucket: Annotated[str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9][-a-z0-9.]*[a-z0-9]$")]
-    """Name of the bucket; it has to be there."""
-    prefix: Annotated[str, Field(max_length=512, pattern=r"^[-A-Za-z0-9!_.*'()/=+@,:$]*$")] = ""
-    """Folder of all keys, which are `<prefix>/<namespace>/<report>/<run id>/<file>`."""
-    access_key: AccessKey
-    """Credentials."""
-    role: Role | None = None
-    """The role to write as; the access key itself when not set."""
-    endpoint: HttpUrl | None = None
-    """URL of the store; AWS when not set."""
-    region: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9-]+$")] = "us-east-1"
-    """Region of the bucket."""
-    path_style: bool = False
-    """`https://host/bucket/key` instead of `https://bucket.host/key`, for stores without names for buckets."""
-    ca_from: SecretSource | None = None
-    """PEM certificates to trust instead of the public authorities."""
-
-    @property
-    def secrets(self) -> list[KeySelector]:
-        """Return the Secret keys that it reads."""
-        found = (self.access_key.id_from, self.access_key.secret_from, self.ca_from)
-        return [source.secret_key_ref for source in found if source]
-
-
 class Destination(Model):
     """A named place that the report is sent to; exactly one kind."""
 
@@ -258,19 +220,24 @@ class Destination(Model):
     on_unknown: OnUnknown = OnUnknown.HOLD
     """What to do when a run was ended between a send and the note about it: Hold (send nothing again unasked), or
     Resend (with the same id)."""
+    azure: Azure | None = None
+    """Copies of all files in a container of Azure Blob Storage."""
     email: Email | None = None
     """Mails with links to the files."""
+    gcs: Gcs | None = None
+    """Copies of all files in a bucket of Google Cloud Storage."""
     s3: S3 | None = None
-    """Copies of all files in a bucket."""
+    """Copies of all files in a bucket of any S3."""
     slack: Slack | None = None
     """A message to a channel of a chat."""
     webhook: Webhook | None = None
     """A server that gets a JSON message."""
 
     @property
-    def kind(self) -> Email | S3 | Slack | Webhook:
+    def kind(self) -> Azure | Email | Gcs | S3 | Slack | Webhook:
         """Return the one kind that is set; raises ValueError when the API server's rule was not applied."""
-        chosen = [kind for kind in (self.email, self.s3, self.slack, self.webhook) if kind is not None]
+        kinds = (self.azure, self.email, self.gcs, self.s3, self.slack, self.webhook)
+        chosen = [kind for kind in kinds if kind is not None]
         if len(chosen) != 1:
             raise ValueError(f"destination {self.name!r}: set exactly one of {', '.join(KINDS)}")
         return chosen[0]

@@ -97,6 +97,8 @@ class Policy(Model):
     """Networks beyond the public internet that http sources may be in."""
     bucket_networks: list[_Network] = [*map(ip_network, PRIVATE)]
     """Networks beyond the public internet that the endpoints of buckets may be in."""
+    pod_identity: Annotated[bool, Field(strict=True)] = False
+    """Whether buckets may be written with the cloud identity of a run's pod, which can be the node's."""
     max_rows: _Count = 0
     """Most rows of each source and table; 0 is no limit."""
     max_size: _Size = "0"

@@ -20,7 +20,7 @@ from report_operator.api.run import (
     SECRETS_DIR,
 )
 from report_operator.api.sources import KeySelector
-from report_operator.plan import child
+from report_operator.plan import child, cloud_identity
 from report_operator.plan.failure import FINAL_EXIT_CODES
 from report_operator.plan.subject import Subject
 
@@ -87,7 +87,10 @@ def _job(subject: Subject, spec: ReportSpec, metadata: Json, pod: Json) -> Json:
                 ]
             },
             "template": {
-                "metadata": {"labels": child.labels(subject)},
+                "metadata": {
+                    "labels": child.labels(subject) | cloud_identity.labels(spec),
+                    "annotations": cloud_identity.annotations(spec),
+                },
                 "spec": pod,
             },
         },

@@ -126,8 +126,29 @@ def _of_destinations(destinations: Sequence[Destination], policy: Policy, place:
             yield from _of_recipients(destination.email.recipients, policy.recipient_domains, f"{here}.email")
         if destination.webhook is not None and destination.webhook.url is not None:
             yield from _of_url(destination.webhook.url, policy.webhooks, f"{here}.webhook.url")
-        if destination.s3 is not None and destination.s3.endpoint is not None:
-            yield from _of_url(destination.s3.endpoint, policy.buckets, f"{here}.s3.endpoint")
+        yield from _of_bucket(destination, policy, here)
+
+
+def _of_bucket(destination: Destination, policy: Policy, place: str) -> Iterator[Violation]:
+    azure, gcs, s3 = destination.azure, destination.gcs, destination.s3
+    if azure is not None and azure.account_url is not None:
+        yield from _of_url(azure.account_url, policy.buckets, f"{place}.azure.accountURL")
+    if gcs is not None and gcs.endpoint is not None:
+        yield from _of_url(gcs.endpoint, policy.buckets, f"{place}.gcs.endpoint")
+    if s3 is not None and s3.endpoint is not None:
+        yield from _of_url(s3.endpoint, policy.buckets, f"{place}.s3.endpoint")
+    for kind, bucket in (("azure", azure), ("gcs", gcs), ("s3", s3)):
+        if bucket is not None and bucket.as_pod and not policy.pod_identity:
+            text = f"{place}.{kind} names no Secret, and the cloud identity of the run's pod must not be used"
+            yield Violation("podIdentity", text)
+
+
+def _without_server(destinations: Sequence[Destination], rules: Rules, place: str) -> Iterator[Violation]:
+    """Yield the mails that want a relay which is not there."""
+    for each in destinations:
+        if each.email is not None and each.email.server is None and rules.relay is None:
+            text = f"{place}[{each.name}].email has no server, and there is no relay (the chart's value mail.relay)"
+            yield Violation("mail", text)
 
 
 def _of_recipients(recipients: Sequence[str], domains: Sequence[str], place: str) -> Iterator[Violation]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from jinja2 import FunctionLoader
 
-from report_operator.api.destinations import S3, Attachments, Destination, Email, Slack, Webhook
+from report_operator.api.buckets import S3, Azure, Gcs
+from report_operator.api.destinations import Attachments, Destination, Email, Slack, Webhook
 from report_operator.api.download import LinkPolicy
 from report_operator.api.run import Links, Message, RenderedFile, Request
 from report_operator.api.sections import ValueFormat
@@ -61,7 +62,7 @@ def compose(destination: Destination, letter: Letter, place: str) -> Message | N
             return _mail(email, letter, f"{place}.email")
         case Slack() as slack:
             return _chat(slack, letter, f"{place}.slack")
-        case S3() | Webhook():
+        case Azure() | Gcs() | S3() | Webhook():
             return None
 
 

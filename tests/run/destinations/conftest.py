@@ -27,7 +27,7 @@ def ship(
 
     def prepare(*destinations: dict[str, Any], **spec: Any) -> Shipment:
         wanted = order(**{"sources": SOURCES, "outputs": OUTPUTS, **spec}, destinations=list(destinations))
-        folder = request.node.name.translate(str.maketrans("[]/ ", "----"))
+        folder = request.node.nodeid.translate(str.maketrans("[]/: ", "-----"))
         return Shipment.prepare(store, wanted, folder, workspace)
 
     return prepare

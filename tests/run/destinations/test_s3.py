@@ -1,7 +1,10 @@
 """Copies in a bucket of a real S3, and what a role's keys are asked for."""
 
 import hashlib
+import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,6 +19,7 @@ from tests.support.shipping import FILES, Shipment
 
 Ship = Callable[..., Shipment]
 PutSecret = Callable[[str, str, str], dict[str, Any]]
+Lake = Callable[..., dict[str, Any]]
 BUCKET = "lake"
 ROLE = "arn:aws:iam::123456789012:role/reports"
 FOLDER = "in/team-a/weekly/0b8e-1"
@@ -39,13 +43,13 @@ def lake(store: SeaweedFS, put_secret: PutSecret) -> Callable[..., dict[str, Any
             "secretFrom": put_secret("lake", "secret", f"{fields.pop('secret', SECRET_KEY)}\n"),
         }
         place = {"bucket": BUCKET, "prefix": "/in/", "endpoint": store.endpoint, "pathStyle": True, "accessKey": key}
-        return {"name": "lake", "s3": place | fields}
+        return {"name": "lake", "s3": {name: value for name, value in (place | fields).items() if value is not None}}
 
     return make
 
 
 @pytest.mark.requirement("D6")
-def test_copies_with_their_hashes(ship: Ship, store: SeaweedFS, lake: Callable[..., dict[str, Any]]) -> None:
+def test_copies_with_their_hashes(ship: Ship, store: SeaweedFS, lake: Lake) -> None:
     """Twice: the same keys, and nothing else."""
     shipment = ship(lake())
     for _ in range(2):
@@ -62,7 +66,7 @@ def test_copies_with_their_hashes(ship: Ship, store: SeaweedFS, lake: Callable[.
         assert (entry.state, entry.remote_id) == (DeliveryState.SENT, f"s3://{BUCKET}/{FOLDER}")
 
 
-def test_wrong_credentials(ship: Ship, lake: Callable[..., dict[str, Any]]) -> None:
+def test_wrong_credentials(ship: Ship, lake: Lake) -> None:
     shipment = ship(lake(secret="wrong-s3cret"))
     sent(shipment)
     [entry] = shipment.ledger()
@@ -72,9 +76,7 @@ def test_wrong_credentials(ship: Ship, lake: Callable[..., dict[str, Any]]) -> N
 
 
 @pytest.mark.requirement("D6")
-def test_a_role_in_another_account(
-    ship: Ship, web: HttpServer, lake: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_role_in_another_account(ship: Ship, web: HttpServer, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server in the place of STS and the bucket: SeaweedFS knows no keys that STS has made."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", web.url)
     web.respond = lambda asked: Answer(ASSUMED.encode() if asked.path == "/" else b"")
@@ -89,9 +91,7 @@ def test_a_role_in_another_account(
     assert all("ASIA-short" in put.headers["authorization"] for put in puts)
 
 
-def test_a_role_that_is_refused(
-    ship: Ship, web: HttpServer, lake: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_role_that_is_refused(ship: Ship, web: HttpServer, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", web.url)
     web.respond = lambda _: Answer(b"<ErrorResponse>" + REFUSED + b"</ErrorResponse>", 403)
     shipment = ship(lake(role={"arn": ROLE}))
@@ -99,7 +99,88 @@ def test_a_role_that_is_refused(
     assert shipment.ledger()[0].last_error == "s3://lake refuses the role: 403 AccessDenied not you"
 
 
-def test_an_outage_is_tried_again(ship: Ship, web: HttpServer, lake: Callable[..., dict[str, Any]]) -> None:
+@pytest.fixture
+def pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Set what a cluster puts into a pod, and nothing else of AWS; a `…_FILE` is given by its content."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    def put(**variables: str) -> None:
+        for name, value in variables.items():
+            if name.endswith("_FILE"):
+                (tmp_path / name).write_text(value)
+            monkeypatch.setenv(name, str(tmp_path / name) if name.endswith("_FILE") else value)
+
+    return put
+
+
+@pytest.mark.requirement("D6")
+@pytest.mark.parametrize("role", [None, {"arn": ROLE, "externalID": "team-a"}])
+def test_with_the_role_of_the_service_account(
+    ship: Ship, web: HttpServer, lake: Lake, pod: Callable[..., None], role: Any
+) -> None:
+    """What EKS puts into a pod of a ServiceAccount with a role (IRSA), and with another account's role on top of it.
+
+    A server in the place of STS and the bucket: SeaweedFS takes web identities of providers that it is told of only.
+    """
+    pod(
+        AWS_ROLE_ARN="arn:aws:iam::210987654321:role/team-a",
+        AWS_WEB_IDENTITY_TOKEN_FILE="from-the-kubelet",
+        AWS_ENDPOINT_URL_STS=web.url,
+    )
+
+    def respond(asked: Asked) -> Answer:
+        action = parse_qs(asked.body.decode()).get("Action", [""])[0] if asked.path == "/" else ""
+        return Answer(ASSUMED.replace("AssumeRole", action).encode() if action else b"")
+
+    web.respond = respond
+    sent(ship(lake(accessKey=None, role=role, endpoint=web.url)))
+    asked = [parse_qs(each.body.decode()) for each in web.asked if each.path == "/"]
+    assert asked[0]["Action"] == ["AssumeRoleWithWebIdentity"]
+    assert asked[0]["WebIdentityToken"] == ["from-the-kubelet"]
+    assert [(form["Action"], form["ExternalId"]) for form in asked[1:]] == (
+        [(["AssumeRole"], ["team-a"])] if role else []
+    )
+    puts = [each for each in web.asked if each.path != "/"]
+    assert [put.path for put in puts] == [f"/{BUCKET}/{FOLDER}/{name}" for name in FILES]
+    assert {put.headers["x-amz-security-token"] for put in puts} == {"session-t0ken"}
+
+
+@pytest.mark.requirement("D6")
+def test_with_the_role_of_a_pod_identity(ship: Ship, web: HttpServer, lake: Lake, pod: Callable[..., None]) -> None:
+    """What EKS Pod Identity puts into a pod; a server in the place of its agent on the node and of the bucket."""
+    pod(
+        AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{web.url}/v1/credentials",
+        AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="from-the-kubelet",
+    )
+    keys = {
+        "AccessKeyId": "ASIA-short",
+        "SecretAccessKey": "x",
+        "Token": "session",
+        "Expiration": "2036-01-01T00:00:00Z",
+    }
+    web.respond = lambda asked: Answer(json.dumps(keys).encode() if asked.path == "/v1/credentials" else b"")
+    sent(ship(lake(accessKey=None, endpoint=web.url)))
+    agent, *puts = web.asked
+    assert agent.headers["authorization"] == "from-the-kubelet"
+    assert [put.path for put in puts] == [f"/{BUCKET}/{FOLDER}/{name}" for name in FILES]
+    assert {put.headers["x-amz-security-token"] for put in puts} == {"session"}
+
+
+def test_a_pod_without_identity(ship: Ship, lake: Lake, pod: Callable[..., None]) -> None:
+    pod()
+    shipment = ship(lake(accessKey=None))
+    sent(shipment)
+    assert shipment.ledger()[0].last_error == (
+        "s3://lake: the run's pod has no identity of AWS: set s3.accessKey, or run.serviceAccountName to a"
+        " ServiceAccount with a role (IRSA, Pod Identity)"
+    )
+
+
+def test_an_outage_is_tried_again(ship: Ship, web: HttpServer, lake: Lake) -> None:
     def respond(_: Asked) -> Answer:
         return Answer(b"<Error><Code>SlowDown</Code></Error>", 503) if len(web.asked) < 3 else Answer()
 
@@ -110,7 +191,7 @@ def test_an_outage_is_tried_again(ship: Ship, web: HttpServer, lake: Callable[..
     assert (entry.state, entry.attempts) == (DeliveryState.SENT, 3)
 
 
-def test_a_store_that_is_not_there(ship: Ship, lake: Callable[..., dict[str, Any]]) -> None:
+def test_a_store_that_is_not_there(ship: Ship, lake: Lake) -> None:
     shipment = ship(lake(endpoint=f"http://127.0.0.1:{free_ports(1)[0]}"))
     sent(shipment)
     [entry] = shipment.ledger()

@@ -2,8 +2,9 @@
 
 from typing import Protocol
 
+from report_operator.api.buckets import S3, Azure, Gcs
 from report_operator.api.deliveries import Entry
-from report_operator.api.destinations import S3, Destination, Email, Slack, Webhook
+from report_operator.api.destinations import Destination, Email, Slack, Webhook
 from report_operator.run.destinations.outcome import Outcome
 from report_operator.run.destinations.package import Package
 
@@ -26,10 +27,18 @@ class Channel(Protocol):
 def prepare(destination: Destination, package: Package) -> Channel:
     """Return the way to a destination; raises RunError when a Secret or a value in it cannot be used."""
     match destination.kind:
+        case Azure() as kind:
+            from report_operator.run.destinations.azure import AzureChannel  # noqa: PLC0415
+
+            return AzureChannel(kind, package)
         case Email() as kind:
             from report_operator.run.destinations.email import EmailChannel  # noqa: PLC0415
 
             return EmailChannel(destination.name, kind, package)
+        case Gcs() as kind:
+            from report_operator.run.destinations.gcs import GcsChannel  # noqa: PLC0415
+
+            return GcsChannel(kind, package)
         case S3() as kind:
             from report_operator.run.destinations.s3 import S3Channel  # noqa: PLC0415
 

@@ -1,17 +1,22 @@
 """Copies of the files in somebody else's bucket. The same keys each time: a repetition changes nothing."""
 
-import contextlib
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError, SSLError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    SSLError,
+)
 
+from report_operator.api.buckets import S3
 from report_operator.api.deliveries import Entry
-from report_operator.api.destinations import S3
 from report_operator.api.run import StoredFile
-from report_operator.run import guard
+from report_operator.run.destinations.copies import check_endpoint, folder, metadata
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent
 from report_operator.run.destinations.package import Package
 from report_operator.run.digests import digests
@@ -34,22 +39,21 @@ class S3Channel:
         """Read the Secrets; raises RunError."""
         self._s3 = s3
         self._package = package
-        workspace, key = package.workspace, s3.access_key
-        self._keys = {
-            "aws_access_key_id": secret_value(workspace, key.id_from.secret_key_ref),
-            "aws_secret_access_key": secret_value(workspace, key.secret_from.secret_key_ref),
-        }
+        self._keys = _keys(s3, package)
         self._verify = _authorities(s3, package)
 
     def send(self, _entry: Entry) -> Outcome:
         """Copy every file, the last one last. Raises RunError(NotAllowedByPolicy)."""
+        check_endpoint(self._s3.endpoint, self._package)
         try:
-            self._check_endpoint()
             client = self._client()
             for file in self._package.files:
                 self._put(client, file)
         except ClientError as error:
             return self._refusal(error)
+        except (NoCredentialsError, PartialCredentialsError):
+            way_out = "set s3.accessKey, or run.serviceAccountName to a ServiceAccount with a role (IRSA, Pod Identity)"
+            return Failed(f"{self._place}: the run's pod has no identity of AWS: {way_out}")
         except (ParamValidationError, SSLError) as error:
             return Failed(f"{self._place}: {error}")
         except BotoCoreError as error:
@@ -65,8 +69,7 @@ class S3Channel:
 
     @property
     def _folder(self) -> str:
-        request, prefix = self._package.request, self._s3.prefix.strip("/")
-        return f"{prefix}{'/' if prefix else ''}{request.namespace}/{request.name}/{request.run_id}"
+        return folder(self._s3.prefix, self._package)
 
     def _put(self, client: Any, file: StoredFile) -> None:
         """Upload a file; the store checks it against its MD5, and keeps its SHA-256 beside it."""
@@ -78,15 +81,8 @@ class S3Channel:
                 Body=content,
                 ContentType=file.format.media_type,
                 ContentMD5=digests(path).md5,
-                Metadata={"sha256": file.sha256, "run-id": self._package.request.run_id},
+                Metadata=metadata(file.sha256, self._package),
             )
-
-    def _check_endpoint(self) -> None:
-        """Check where the endpoint's name leads. boto3 resolves it once more, so this cannot hold it to an address."""
-        policy, host = self._package.request.policy, urlsplit(self._s3.endpoint or "").hostname
-        if policy is not None and host:
-            with contextlib.suppress(OSError, UnicodeError):  # No such name: boto3 says so.
-                guard.addresses(host, policy.buckets, "")
 
     def _client(self) -> Any:
         session = boto3.Session(region_name=self._s3.region, **(self._role_keys() if self._s3.role else self._keys))
@@ -112,7 +108,7 @@ class S3Channel:
     def _refusal(self, error: ClientError) -> Failed:
         answer = error.response.get("Error", {})
         code, status = str(answer.get("Code", "")), error.response["ResponseMetadata"]["HTTPStatusCode"]
-        what = "the role" if error.operation_name == "AssumeRole" else "a file"
+        what = "the role" if error.operation_name.startswith("AssumeRole") else "a file"
         passing = status >= _SERVER_ERROR or code in _PASSING_CODES
         return Failed(f"{self._place} refuses {what}: {status} {code} {answer.get('Message', '')}", passing=passing)
 
@@ -120,6 +116,17 @@ class S3Channel:
 def _options(**further: Any) -> Config:
     """Return a client's settings: one try only, because deliveries have tries of their own."""
     return Config(connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 1}, **further)
+
+
+def _keys(s3: S3, package: Package) -> dict[str, str]:
+    """Return the access key; nothing when boto3 is to look for what AWS gives to the pod. Raises RunError."""
+    if s3.access_key is None:
+        return {}
+    workspace, key = package.workspace, s3.access_key
+    return {
+        "aws_access_key_id": secret_value(workspace, key.id_from.secret_key_ref),
+        "aws_secret_access_key": secret_value(workspace, key.secret_from.secret_key_ref),
+    }
 
 
 def _authorities(s3: S3, package: Package) -> str | None:

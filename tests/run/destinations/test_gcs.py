@@ -1,0 +1,204 @@
+"""Copies in a bucket of fake-gcs-server, which takes any token; those come from a server of the test's."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import google_crc32c
+import pytest
+from google.auth import compute_engine, iam
+
+from report_operator.api.deliveries import DeliveryState
+from report_operator.run.destinations.copies import PART
+from tests.run.destinations.conftest import sent
+from tests.support import fake_gcs
+from tests.support.fake_gcs import ACCOUNT, BUCKET, FakeGcs
+from tests.support.http_server import Answer, Asked, HttpServer
+from tests.support.ports import free_ports
+from tests.support.shipping import FILES, Shipment
+
+Ship = Callable[..., Shipment]
+PutSecret = Callable[[str, str, str], dict[str, Any]]
+FOLDER = "in/team-a/weekly/0b8e-1"
+OTHER = "lake@partner.iam.gserviceaccount.com"
+TOKEN = json.dumps({"access_token": "t0ken", "expires_in": 3600, "token_type": "Bearer"}).encode()
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeGcs]:
+    with fake_gcs.running(tmp_path_factory.mktemp("gcs")) as store:
+        yield store
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library asks Google where a service account may be used from, in a thread of its own."""
+    asks = "google.auth.credentials.CredentialsWithRegionalAccessBoundary._is_regional_access_boundary_lookup_required"
+    monkeypatch.setattr(asks, lambda _: False)
+
+
+@pytest.fixture
+def lake(gcs: FakeGcs, web: HttpServer, put_secret: PutSecret) -> Callable[..., dict[str, Any]]:
+    """Return the destination; None as a field leaves it out."""
+    web.respond = lambda _: Answer(TOKEN)
+
+    def make(**fields: Any) -> dict[str, Any]:
+        key = put_secret("lake", "key.json", fake_gcs.service_account_key(f"{web.url}/token"))
+        place = {"bucket": BUCKET, "prefix": "/in/", "endpoint": gcs.endpoint, "keyFrom": key} | fields
+        return {"name": "lake", "gcs": {name: value for name, value in place.items() if value is not None}}
+
+    return make
+
+
+def failure(shipment: Shipment) -> str:
+    [entry] = shipment.ledger()
+    assert entry.state is DeliveryState.FAILED
+    return entry.last_error or ""
+
+
+@pytest.mark.requirement("D6")
+def test_copies_with_their_hashes(ship: Ship, gcs: FakeGcs, web: HttpServer, lake: Callable[..., Any]) -> None:
+    """Twice: the same names, and nothing else."""
+    shipment = ship(lake())
+    for _ in range(2):
+        sent(shipment)
+        found = gcs.objects("in/")
+        assert sorted(found) == sorted(f"{FOLDER}/{name}" for name in FILES)
+        for name, content in FILES.items():
+            kept = {"sha256": hashlib.sha256(content).hexdigest(), "run-id": "0b8e-1"}
+            assert gcs.content(f"{FOLDER}/{name}") == content
+            assert found[f"{FOLDER}/{name}"]["metadata"] == kept
+        assert found[f"{FOLDER}/report.pdf"]["contentType"] == "application/pdf"
+        [entry] = shipment.ledger()
+        assert (entry.state, entry.remote_id) == (DeliveryState.SENT, f"gs://{BUCKET}/{FOLDER}")
+    [asked, *_] = web.asked
+    claims = json.loads(base64.urlsafe_b64decode(parse_qs(asked.body.decode())["assertion"][0].split(".")[1] + "=="))
+    assert claims["iss"] == ACCOUNT
+
+
+def test_a_large_file_goes_in_parts(ship: Ship, gcs: FakeGcs, web: HttpServer, lake: Callable[..., Any]) -> None:
+    content = bytes(range(256)) * (2 * PART // 256) + b"end"
+    shipment = ship(lake())
+    (shipment.workspace.outputs / "report.pdf").write_bytes(content)
+    sent(shipment)
+    kept = gcs.objects("in/")[f"{FOLDER}/report.pdf"]
+    assert kept["crc32c"] == base64.b64encode(google_crc32c.Checksum(content).digest()).decode()
+    assert int(kept["size"]) == len(content)
+
+
+@pytest.mark.requirement("D6")
+def test_as_another_service_account(
+    ship: Ship, gcs: FakeGcs, web: HttpServer, lake: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is the test's server as well: fake-gcs-server does not tell which token it was shown."""
+    monkeypatch.setattr(iam, "_IAM_ENDPOINT", f"{web.url}/impersonate/{{}}")
+
+    def respond(asked: Asked) -> Answer:
+        if asked.path.startswith("/impersonate"):
+            return Answer(json.dumps({"accessToken": "0ther", "expireTime": "2036-01-01T00:00:00Z"}).encode())
+        return Answer(TOKEN if asked.path == "/token" else b"{}")
+
+    web.respond = respond
+    sent(ship(lake(impersonate=OTHER, endpoint=web.url)))
+    tokens = {asked.path.split("?")[0]: asked.headers.get("authorization") for asked in web.asked}
+    assert tokens[f"/impersonate/{OTHER}"] == "Bearer t0ken"
+    assert tokens[f"/upload/storage/v1/b/{BUCKET}/o"] == "Bearer 0ther"
+
+
+@pytest.mark.requirement("D6")
+def test_as_the_pod(
+    ship: Ship, gcs: FakeGcs, web: HttpServer, lake: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server in the place of GKE's metadata server, which has the tokens of a pod's ServiceAccount."""
+    host = web.url.removeprefix("http://")
+    monkeypatch.setenv("GCE_METADATA_HOST", host)
+    monkeypatch.setenv("GCE_METADATA_IP", host)
+    monkeypatch.setattr(compute_engine._metadata, "_GCE_METADATA_HOST", host)
+    monkeypatch.setattr("google.auth._cloud_sdk.get_application_default_credentials_path", lambda: "/nowhere")
+
+    def respond(asked: Asked) -> Answer:
+        about = json.dumps({"email": ACCOUNT, "scopes": ["x"], "aliases": []}).encode()
+        content = TOKEN if "/token" in asked.path else about if "service-accounts" in asked.path else b"{}"
+        return Answer(content, headers={"Metadata-Flavor": "Google", "Content-Type": "application/json"})
+
+    web.respond = respond
+    sent(ship(lake(keyFrom=None, endpoint=web.url)))
+    uploads = [asked for asked in web.asked if asked.path.startswith("/upload/")]
+    assert len(uploads) == len(FILES)
+    assert {asked.headers["authorization"] for asked in uploads} == {"Bearer t0ken"}
+
+
+def test_a_pod_without_identity(ship: Ship, lake: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setattr("google.auth._cloud_sdk.get_application_default_credentials_path", lambda: "/nowhere")
+    shipment = ship(lake(keyFrom=None))
+    sent(shipment)
+    said = failure(shipment)
+    assert (
+        "gs://reports: the run's pod has no identity of Google Cloud: set gcs.keyFrom, or run.serviceAccountName"
+        in said
+    )
+
+
+def test_a_bucket_that_is_not_there(ship: Ship, lake: Callable[..., Any]) -> None:
+    shipment = ship(lake(bucket="nowhere"))
+    sent(shipment)
+    assert failure(shipment).startswith("gs://nowhere refuses a file: 404 ")
+    assert failure(shipment).endswith(": correct gcs.bucket, or make the bucket")
+
+
+@pytest.mark.parametrize(("status", "attempts"), [(403, 1), (503, 3), (429, 3)])
+def test_what_the_store_answers(
+    ship: Ship, web: HttpServer, lake: Callable[..., Any], status: int, attempts: int
+) -> None:
+    """A refusal ends it, an outage is tried again."""
+    asked_for: list[str] = []
+
+    def respond(asked: Asked) -> Answer:
+        if asked.path == "/token":
+            return Answer(TOKEN)
+        asked_for.append(asked.path)
+        error = {"error": {"code": status, "message": "not now", "errors": [{"message": "not now"}]}}
+        return Answer(json.dumps(error).encode(), status) if len(asked_for) < 3 else Answer(b"{}")
+
+    web.respond = respond
+    shipment = ship(lake(endpoint=web.url))
+    sent(shipment)
+    [entry] = shipment.ledger()
+    assert entry.attempts == attempts, asked_for
+    assert entry.state is (DeliveryState.SENT if attempts > 1 else DeliveryState.FAILED)
+    if attempts == 1:
+        assert entry.last_error == (
+            "gs://reports refuses a file: 403 not now: give the service account the role Storage Object User on the"
+            " bucket"
+        )
+
+
+def test_a_key_that_is_refused(ship: Ship, web: HttpServer, lake: Callable[..., Any]) -> None:
+    web.respond = lambda _: Answer(b'{"error": "invalid_grant", "error_description": "Invalid JWT Signature."}', 400)
+    shipment = ship(lake())
+    sent(shipment)
+    said = failure(shipment)
+    assert said == ("gs://reports: a token of the service account is refused: invalid_grant: Invalid JWT Signature.")
+
+
+@pytest.mark.parametrize(
+    "value", ["no json", "[]", '{"type": "external_account", "credential_source": {"file": "/etc/passwd"}}',
+              '{"type": "service_account", "private_key": "s3cret-key", "client_email": "x", "token_uri": "http://x"}']
+)  # fmt: skip
+def test_a_secret_that_holds_no_key(ship: Ship, lake: Callable[..., Any], put_secret: PutSecret, value: str) -> None:
+    """Other kinds of credentials name files and addresses of their own: they are not taken."""
+    shipment = ship(lake(keyFrom=put_secret("wrong", "key.json", value)))
+    sent(shipment)
+    said = failure(shipment)
+    assert said.startswith("gcs.keyFrom: key 'key.json' of Secret 'wrong' is no JSON key of a service account: make")
+    assert "s3cret-key" not in said
+
+
+def test_a_store_that_is_not_there(ship: Ship, lake: Callable[..., Any]) -> None:
+    shipment = ship(lake(endpoint=f"http://127.0.0.1:{free_ports(1)[0]}"))
+    sent(shipment)
+    assert failure(shipment).startswith("gs://reports cannot be reached: ")

@@ -1,0 +1,78 @@
+"""fake-gcs-server on loopback in the place of Google Cloud Storage, which cannot be had on a machine of one's own.
+
+It keeps buckets and objects as the JSON API has them, checks CRC32C and takes resumable uploads. It looks at no token
+and at no signature, and knows no preconditions in the XML API.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.localcluster import programs
+from tests.support.cloud_programs import serving
+from tests.support.ports import free_ports
+
+BUCKET = "reports"
+ACCOUNT = "reports@team-a.iam.gserviceaccount.com"
+
+
+@dataclass(frozen=True)
+class FakeGcs:
+    """A running store with an empty bucket `reports`."""
+
+    endpoint: str
+    """URL of its JSON and XML API."""
+
+    def objects(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """Return the metadata of what the bucket holds below a prefix, by name."""
+        answer = httpx.get(f"{self.endpoint}/storage/v1/b/{BUCKET}/o", params={"prefix": prefix})
+        return {item["name"]: item for item in answer.raise_for_status().json().get("items", [])}
+
+    def content(self, name: str) -> bytes:
+        """Return an object."""
+        where = f"{self.endpoint}/storage/v1/b/{BUCKET}/o/{name.replace('/', '%2F')}"
+        return httpx.get(where, params={"alt": "media"}).raise_for_status().content
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[FakeGcs]:
+    """Start a store with its log in `folder`; end it afterwards."""
+    [port] = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    command: list[str | Path] = [
+        programs.fake_gcs_server(), "-backend=memory", "-scheme=http", "-host=127.0.0.1", f"-port={port}",
+        f"-public-host=127.0.0.1:{port}", f"-external-url={url}",
+    ]  # fmt: skip
+    with serving(command, f"{url}/_internal/healthcheck", folder / "fake-gcs-server.log"):
+        httpx.post(f"{url}/storage/v1/b", params={"project": "team-a"}, json={"name": BUCKET}).raise_for_status()
+        yield FakeGcs(url)
+
+
+def service_account_key(token_uri: str) -> str:
+    """Return the JSON key of a service account whose tokens come from `token_uri`."""
+    return json.dumps(
+        {
+            "type": "service_account",
+            "project_id": "team-a",
+            "private_key_id": "1",
+            "private_key": _private_key(),
+            "client_email": ACCOUNT,
+            "client_id": "1",
+            "token_uri": token_uri,
+        }
+    )
+
+
+@cache
+def _private_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
