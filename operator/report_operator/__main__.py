@@ -75,6 +75,16 @@ def store_credentials(secret: str, namespace: str | None) -> None:
     click.echo(create(secret, namespace))
 
 
+@main.command(name="relay-key")
+@click.option("--secret", required=True, help="Name of the Secret to make.")
+@click.option("--namespace", help="Its namespace; the pod's own when not given.")
+def relay_key(secret: str, namespace: str | None) -> None:
+    """Make the key that the operator and the mail relay share, unless it is there."""
+    from report_operator.control.credentials import create_relay_key
+
+    click.echo(create_relay_key(secret, namespace))
+
+
 @main.command(hidden=True)
 @click.argument("stage", type=click.Choice([stage.value for stage in Stage]))
 def run(stage: str) -> None:

@@ -1,7 +1,9 @@
 """What the chart makes, before any cluster sees it."""
 
 import json
+from typing import Any
 
+import pytest
 import yaml
 
 import report_operator
@@ -9,6 +11,8 @@ from report_operator.api.destinations import KINDS
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.policy import Policy
 from report_operator.control.config import PREFIX, Config
+from report_operator.plan.relay import MailRelay
+from report_operator.relay.settings import Settings
 from tests.support.apiserver import ROOT
 from tests.support.chart import CHART, environment, helm, one, render
 
@@ -124,3 +128,68 @@ def test_services_find_their_pods() -> None:
 def test_two_releases_share_nothing_but_the_crds() -> None:
     first, second = ({(o["kind"], o["metadata"]["name"]) for o in render(release=name)} for name in ("a", "b"))
     assert {kind for kind, _ in first & second} == {"CustomResourceDefinition"}
+
+
+MAIL: dict[str, Any] = {
+    "enabled": True,
+    "from": "reports@example.com",
+    "server": {"host": "smtp.example.com", "existingSecret": "smtp"},
+}
+
+
+def test_there_is_no_relay_unless_it_is_asked_for() -> None:
+    objects = render()
+    assert not [each for each in objects if each["metadata"]["name"].endswith("-relay")]
+    assert not [
+        name for name in environment(one(objects, "Deployment", "report-operator"), "operator") if "MAIL" in name
+    ]
+
+
+@pytest.mark.requirement("A8")
+def test_the_relay_s_password_is_in_the_relay_only() -> None:
+    """The operator and the relay share a key that no manifest holds; the login is mounted in one pod."""
+    objects = render({"mail": {"relay": MAIL}})
+    operator, relay = (one(objects, "Deployment", name) for name in ("report-operator", "report-operator-relay"))
+    key = {"secretKeyRef": {"name": "report-operator-relay", "key": "key"}}
+    settings = environment(operator, "operator")
+    assert settings["REPORT_OPERATOR_MAIL_KEY"] == key
+    assert settings["REPORT_OPERATOR_MAIL_RELAY"] == "report-operator-relay.reporting.svc:2525"
+    makers = {each["name"]: each["args"] for each in operator["spec"]["template"]["spec"]["initContainers"]}
+    assert makers["relay-key"] == ["relay-key", "--secret=report-operator-relay", "--namespace=reporting"]
+    ours = environment(relay, "relay")
+    assert ours["REPORT_OPERATOR_SMTP_KEY"] == key
+    assert ours["REPORT_OPERATOR_SMTP_PASSWORD"] == {"secretKeyRef": {"name": "smtp", "key": "password"}}
+    assert "smtp" not in json.dumps(operator)
+    pod = relay["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert one(objects, "Service", "report-operator-relay")["spec"]["ports"] == [
+        {"name": "smtp", "port": 2525, "targetPort": "smtp"}
+    ]
+
+
+def test_operator_and_relay_understand_the_settings_of_the_relay() -> None:
+    server = MAIL["server"] | {"caSecret": "authorities"}
+    objects = render({"mail": {"relay": MAIL | {"server": server}}})
+    operator = environment(one(objects, "Deployment", "report-operator"), "operator")
+    ours = {name: value for name, value in operator.items() if name.startswith(PREFIX)}
+    relay = Config.from_env(ours | {"REPORT_OPERATOR_MAIL_KEY": "k" * 40}).relay
+    assert relay == MailRelay("report-operator-relay.reporting.svc", 2525, "reports@example.com", b"k" * 40)
+    settings = environment(one(objects, "Deployment", "report-operator-relay"), "relay")
+    assert settings.keys() <= {field.alias for field in Settings.model_fields.values()}
+    secret = {name: "s" * 40 for name, value in settings.items() if isinstance(value, dict)}
+    read = Settings.from_env(settings | secret)
+    assert (read.server.host, read.server.chosen_port, str(read.ca_file)) == ("smtp.example.com", 587, "/ca/ca.crt")
+    assert read.connections == Settings.model_fields["connections"].default, "the chart's defaults are the program's"
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"enabled": True}, "mail.relay needs from and server.host"),
+        (MAIL | {"server": MAIL["server"] | {"encryption": "None"}}, "needs encryption StartTLS or TLS"),
+    ],
+)
+def test_a_relay_that_cannot_work_is_refused(values: dict[str, Any], says: str) -> None:
+    result = helm("template", "report-operator", CHART, f"--set-json={json.dumps({'mail': {'relay': values}})}")
+    assert result.returncode != 0
+    assert says in result.stderr

@@ -44,6 +44,16 @@ CHANGED: dict[str, Any] = {
     "policy.maxTimeout": "1h30m",
     "policy.maxRetries": 3,
     "policy.maxResources": {"memory": "8Gi"},
+    "mail.relay.enabled": True,
+    "mail.relay.from": "weekly@example.com",
+    "mail.relay.server.host": "mail.example.com",
+    "mail.relay.server.port": 2587,
+    "mail.relay.server.encryption": "TLS",
+    "mail.relay.server.existingSecret": "smtp",
+    "mail.relay.server.caSecret": "authorities",
+    "mail.relay.server.connections": 3,
+    "mail.relay.replicas": 2,
+    "mail.relay.resources": {"limits": {"memory": "512Mi"}},
     "links.enabled": False,
     "sweep.interval": "2h",
     "sweep.gracePeriod": "6h",
@@ -63,6 +73,7 @@ CHANGED: dict[str, Any] = {
     "store.embedded.service.type": "LoadBalancer",
     "store.embedded.service.nodePort": 30333,
 }
+RELAY = {"mail": {"relay": {"enabled": True, "from": "reports@example.com", "server": {"host": "smtp.example.com"}}}}
 NEEDS_OWN_STORE = {"store.endpoint", "store.existingSecret", "store.pathStyle"}
 
 
@@ -92,7 +103,9 @@ def test_every_value_has_a_case_here() -> None:
 
 @pytest.mark.parametrize("path", CHANGED)
 def test_value_changes_what_is_made(path: str) -> None:
-    base = OWN_STORE if path in NEEDS_OWN_STORE else {}
+    base: Object = OWN_STORE if path in NEEDS_OWN_STORE else {}
+    if path.startswith("mail.relay."):
+        base = nested("mail.relay.enabled", path != "mail.relay.enabled", RELAY)
     assert render(nested(path, CHANGED[path], base)) != render(base)
 
 
@@ -129,6 +142,8 @@ def test_unknown_value_is_refused_by_name(path: str) -> None:
         ("policy.maxRetention", "for ever"),
         ("policy.maxTimeout", ""),
         ("policy.maxRetries", -1),
+        ("mail.relay.server.encryption", "SSL"),
+        ("mail.relay.server.connections", 0),
         ("store.bucket", "My_Bucket"),
         ("store.prefix", "/reports"),
         ("store.endpoint", "s3.example.com"),

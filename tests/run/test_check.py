@@ -150,6 +150,11 @@ def test_a_good_spec() -> None:
             " the password would be readable on the way",
         ),
         (
+            {"destinations": [{"name": "mail", "email": {"from": "a@example.com", "to": ["a@example.com"]}}]},
+            "spec.destinations[0].email: set server and from, or neither: mails of the platform team's relay are from"
+            " its own address",
+        ),
+        (
             {"destinations": [HOOK, {"name": "mail", "email": MAIL | {"bcc": ["a@example.com"] * 1000}}]},
             "spec.destinations: 1001 recipients; at most 1000 in all: use a mailing list",
         ),

@@ -50,6 +50,10 @@ http://{{ include "report-operator.store" . }}.{{ .Release.Namespace }}.svc:8333
 {{- end }}
 {{- end -}}
 
+{{- define "report-operator.relay" -}}
+{{ include "report-operator.fullname" . }}-relay
+{{- end -}}
+
 {{- define "report-operator.containerSecurity" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true

@@ -17,6 +17,7 @@ from report_operator.api.deliveries import Delivery
 from report_operator.api.fields import FreeJson, Model, Time
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.policy import Policy
+from report_operator.api.relay import Access
 from report_operator.api.report import ReportSpec
 
 EXIT_OK = 0
@@ -142,6 +143,8 @@ class Links(Model):
     """When those stop working."""
     entries: dict[str, EntryLinks] = {}
     """By `Entry.id`: every recipient of every destination."""
+    relay: Access | None = None
+    """The platform team's mail relay, where a destination needs it."""
 
     def packed(self) -> bytes:
         """Return the content of LINKS_FILE: compressed, because the links of a thousand recipients are alike."""

@@ -10,6 +10,7 @@ from report_operator.api.fields import Duration, parse_duration
 from report_operator.api.job import Resources
 from report_operator.api.policy import Policy
 from report_operator.plan.job import RunDefaults
+from report_operator.plan.relay import MailRelay
 from report_operator.plan.run_queue import Limits
 from report_operator.store.s3 import S3Settings
 
@@ -63,6 +64,12 @@ class Config(BaseModel):
     """The operator's own, with the ConfigMaps of policies."""
     policy: Json[Policy] = Policy()
     """The platform team's limits on Reports, as JSON, where a namespace has no others."""
+    mail_relay: Annotated[str | None, BeforeValidator(_none_if_empty), Field(pattern=r"^\S+:[0-9]{1,5}$")] = None
+    """Host and port of the platform team's mail relay; there is none when not set."""
+    mail_from: str = ""
+    """The address that its mails are from."""
+    mail_key: str = ""
+    """What the leave of runs to use it is signed with."""
     workers: Annotated[int, Field(ge=1, le=256)] = 16
     """Reports that are worked on at the same time."""
     links: bool = True
@@ -109,6 +116,14 @@ class Config(BaseModel):
             resources=self.run_resources,
             scratch_size=self.run_scratch_size,
         )
+
+    @property
+    def relay(self) -> MailRelay | None:
+        """Return the platform team's mail relay."""
+        if self.mail_relay is None:
+            return None
+        host, _, port = self.mail_relay.rpartition(":")
+        return MailRelay(host, int(port), self.mail_from, self.mail_key.encode())
 
     @property
     def run_limits(self) -> Limits:

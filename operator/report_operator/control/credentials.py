@@ -1,7 +1,11 @@
-"""Makes the access keys of the chart's own store, once."""
+"""Makes the secrets that parts of the chart share, once: they are only made, never read or replaced.
+
+So neither Git nor Helm nor the operator has to know what is in them.
+"""
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from report_operator.api.metadata import MANAGED_BY_LABEL, MANAGER
@@ -15,24 +19,29 @@ _SECRET_BYTES = 30
 
 
 def create(secret: str, namespace: str | None) -> str:
-    """Make the Secret with a random AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY unless it is there; tell which.
+    """Make the Secret of the chart's own store, with random AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; tell whether.
 
-    It is only made, never read or replaced, so neither Git nor Helm nor the operator has to know what is in it.
     `namespace` is the pod's own when None. Raises ClusterError.
     """
-    place = namespace or _OWN_NAMESPACE.read_text().strip()
-    return asyncio.run(_create(secret, place))
+    keys = {
+        "AWS_ACCESS_KEY_ID": secrets.token_hex(_KEY_BYTES),
+        "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(_SECRET_BYTES),
+    }
+    return asyncio.run(_create(secret, namespace or _OWN_NAMESPACE.read_text().strip(), keys))
 
 
-async def _create(secret: str, namespace: str) -> str:
+def create_relay_key(secret: str, namespace: str | None) -> str:
+    """Make the Secret of the mail relay, with a random `key`; tell whether. As `create`."""
+    keys = {"key": secrets.token_urlsafe(_SECRET_BYTES)}
+    return asyncio.run(_create(secret, namespace or _OWN_NAMESPACE.read_text().strip(), keys))
+
+
+async def _create(secret: str, namespace: str, content: Mapping[str, str]) -> str:
     manifest = {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": secret, "namespace": namespace, "labels": {MANAGED_BY_LABEL: MANAGER}},
-        "stringData": {
-            "AWS_ACCESS_KEY_ID": secrets.token_hex(_KEY_BYTES),
-            "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(_SECRET_BYTES),
-        },
+        "stringData": dict(content),
     }
     cluster = await Cluster.connect(connections=1, observe=metrics.observe_request)
     try:

@@ -47,7 +47,7 @@ class Operator:
         self.admission = Admission(config.run_limits, self._call)
         link_maker = LinkMaker(store, config.links)
         actor = Actor(cluster, store, config.defaults, config.job_ttl_time, self.admission, link_maker)
-        self.policies = Policies(cluster, config.namespace, config.policy, self._look_again)
+        self.policies = Policies(cluster, config.namespace, config.policy, self._look_again, relay=config.relay)
         rules = self.policies.of
         of_reports = Reconciler(cluster, actor, pending, rules, instance)
         of_schedules = ScheduleReconciler(

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
 from report_operator.api.conditions import Reason
 from report_operator.api.metadata import POLICY_LABEL
@@ -15,6 +16,7 @@ from report_operator.cluster.errors import ClusterError
 from report_operator.control.controller import Key
 from report_operator.plan.namespace_policy import by_namespace
 from report_operator.plan.policy import Rules
+from report_operator.plan.relay import MailRelay
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +30,20 @@ class Policies:
     `wake` is called with each namespace whose policy has changed. `note` is to be told of every Report.
     """
 
-    def __init__(self, cluster: Cluster, namespace: str, wide: Policy, wake: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        wide: Policy,
+        wake: Callable[[str], None],
+        *,
+        relay: MailRelay | None = None,
+    ) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._wide = wide
         self._wake = wake
+        self._relay = relay
         self._rules: dict[str, Rules] = {}
         self._refused: defaultdict[str, set[Key]] = defaultdict(set)
         self.listed = asyncio.Event()
@@ -45,7 +56,7 @@ class Policies:
 
     def of(self, namespace: str) -> Rules:
         """Return the policy of a namespace."""
-        return self._rules.get(namespace) or Rules(self._wide)
+        return replace(self._rules.get(namespace) or Rules(self._wide), relay=self._relay)
 
     def note(self, manifest: Json) -> None:
         """See a Report as it came from the API server: a change of the policy may let it run."""

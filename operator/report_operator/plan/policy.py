@@ -14,6 +14,7 @@ from report_operator.api.outputs import OutputFormat
 from report_operator.api.policy import Policy
 from report_operator.api.report import ReportSpec
 from report_operator.api.retention import OnDelete, Retention, parse_lifetime
+from report_operator.plan.relay import MailRelay
 
 OPERATOR_WIDE = "the value policy of the operator's chart"
 NOTICE_FORMAT = OutputFormat.HTML
@@ -33,6 +34,8 @@ class Rules:
     """Where the platform team can change it."""
     problem: str = ""
     """Why it cannot be read; then nothing is allowed. Empty when it can."""
+    relay: MailRelay | None = None
+    """The platform team's mail relay."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,14 @@ def refusal(spec: ReportSpec, rules: Rules, place: str = "spec") -> str:
     """
     if rules.problem:
         return f"No run is allowed until the platform team mends {rules.origin}: {rules.problem}."
-    return _sentence([*violations(spec, rules.policy, place)], rules)
+    without = _without_server(spec.destinations, rules, f"{place}.destinations")
+    return _sentence([*violations(spec, rules.policy, place), *without], rules)
 
 
 def refusal_of_notices(destinations: Sequence[Destination], rules: Rules) -> str:
     """Return why notices must not be sent to these destinations; empty when they may, or there are none."""
-    found = [*_of_destinations(destinations, rules.policy, "spec.onFailure.notify")]
+    place = "spec.onFailure.notify"
+    found = [*_of_destinations(destinations, rules.policy, place), *_without_server(destinations, rules, place)]
     if destinations and not _allowed(NOTICE_FORMAT.value, rules.policy.formats):
         found.append(
             Violation("formats", f"spec.onFailure.notify needs {NOTICE_FORMAT}, {_only(rules.policy.formats)}")

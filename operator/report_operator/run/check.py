@@ -79,7 +79,9 @@ def _destinations(spec: ReportSpec) -> Iterator[str]:
 def _email(path: str, email: Email) -> Iterator[str]:
     if not email.recipients:
         yield f"{path}: there is no recipient: set to, cc or bcc"
-    if email.server.login and email.server.encryption is Encryption.NONE:
+    if (email.server is None) != (email.from_ is None):
+        yield f"{path}: set server and from, or neither: mails of the platform team's relay are from its own address"
+    if email.server and email.server.login and email.server.encryption is Encryption.NONE:
         yield (
             f"{path}.server.login: it needs encryption StartTLS or TLS, now None:"
             " the password would be readable on the way"

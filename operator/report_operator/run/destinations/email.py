@@ -10,14 +10,16 @@ from email.utils import format_datetime
 from queue import Empty, LifoQueue
 from threading import Lock, Semaphore
 
+from report_operator.api.conditions import Reason
 from report_operator.api.deliveries import Entry
-from report_operator.api.destinations import Email
+from report_operator.api.destinations import Email, Encryption, Login, MailServer
 from report_operator.api.outputs import OutputFormat, download_name
 from report_operator.api.run import Message, Request
 from report_operator.run.destinations.outcome import Failed, Outcome
 from report_operator.run.destinations.package import Package
 from report_operator.run.destinations.smtp import Account, Connection, RefusalError, on_the_wire
 from report_operator.run.destinations.trust import trust
+from report_operator.run.failure import RunError
 from report_operator.run.message import with_links
 from report_operator.run.mounts import secret_value
 
@@ -39,9 +41,10 @@ class EmailChannel:
         """Read the Secrets and make the mail; raises RunError."""
         self._email = email
         self._package = package
-        self._trust: ssl.SSLContext = trust(package.workspace, email.server.ca_from)
-        self._account = _account(email, package)
-        self._mail = on_the_wire(mail(email, package, package.rendered.messages[name]).as_bytes())
+        self._server, self._sender, self._account = _way(name, email, package)
+        self._trust: ssl.SSLContext = trust(package.workspace, self._server.ca_from)
+        made = mail(email, self._sender, package, package.rendered.messages[name])
+        self._mail = on_the_wire(made.as_bytes())
         self._free = Semaphore(CONNECTIONS)
         self._idle: LifoQueue[Connection] = LifoQueue()
         self._opening = Lock()
@@ -49,7 +52,7 @@ class EmailChannel:
 
     def send(self, entry: Entry) -> Outcome:
         """Send the mail to one recipient."""
-        domain = self._email.from_.rpartition("@")[2]
+        domain = self._sender.rpartition("@")[2]
         content = f"Message-ID: <{self._package.message_id(entry)}@{domain}>\r\n".encode() + self._mail
         with self._free:
             try:
@@ -74,7 +77,7 @@ class EmailChannel:
         while True:
             connection = self._connection()
             was_new = connection.is_new
-            outcome = connection.send(self._email.from_, recipient, content)
+            outcome = connection.send(self._sender, recipient, content)
             if connection.is_usable:
                 self._idle.put(connection)
             elif isinstance(outcome, Failed) and not was_new:
@@ -96,7 +99,7 @@ class EmailChannel:
             if self._broken is not None:
                 raise RefusalError(self._broken)
             try:
-                return Connection(self._email.server, self._trust, self._account)
+                return Connection(self._server, self._trust, self._account)
             except RefusalError as refusal:
                 self._note(refusal.outcome)
                 raise
@@ -106,15 +109,29 @@ class EmailChannel:
             self._broken = refusal
 
 
-def _account(email: Email, package: Package) -> Account | None:
-    login = email.server.login
+def _way(name: str, email: Email, package: Package) -> tuple[MailServer, str, Account | None]:
+    """Return the server, the sender's address and the user; raises RunError.
+
+    Without a server of its own a mail goes to the platform team's relay, within the cluster and with the run's leave.
+    """
+    if email.server is not None and email.from_ is not None:
+        return email.server, email.from_, _account(email.server.login, package)
+    relay = package.links.relay
+    if relay is None:
+        text = f"destination {name!r}: there is no mail relay of the platform team; set email.server and email.from"
+        raise RunError(Reason.INVALID_SPEC, text)
+    server = MailServer(host=relay.host, port=relay.port, encryption=Encryption.NONE)
+    return server, relay.sender, Account(relay.username, relay.password)
+
+
+def _account(login: Login | None, package: Package) -> Account | None:
     if login is None:
         return None
     username, password = (source.secret_key_ref for source in (login.username_from, login.password_from))
     return Account(secret_value(package.workspace, username), secret_value(package.workspace, password))
 
 
-def mail(email: Email, package: Package, message: Message) -> EmailMessage:
+def mail(email: Email, sender: str, package: Package, message: Message) -> EmailMessage:
     """Return the mail without its Message-ID, the only header that differs from recipient to recipient.
 
     EmailMessage refuses line breaks in headers, so that no text can add a header.
@@ -122,7 +139,7 @@ def mail(email: Email, package: Package, message: Message) -> EmailMessage:
     request = package.request
     made = EmailMessage(policy=_POLICY)
     made["Date"] = format_datetime(datetime.now(UTC))
-    made["From"] = Address(display_name=" ".join((email.from_name or "").split()), addr_spec=email.from_)
+    made["From"] = Address(display_name=" ".join((email.from_name or "").split()), addr_spec=sender)
     if email.to or not email.cc:
         made["To"] = [Address(addr_spec=each) for each in email.to] or "undisclosed-recipients:;"
     if email.cc:
@@ -130,7 +147,7 @@ def mail(email: Email, package: Package, message: Message) -> EmailMessage:
     if email.reply_to:
         made["Reply-To"] = [Address(addr_spec=each) for each in email.reply_to]
     made["Subject"] = message.subject
-    made["List-Id"] = f"<{_list_id(email, request)}>"
+    made["List-Id"] = f"<{_list_id(sender, request)}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: vacation responders stay silent.
     made["Precedence"] = "bulk"  # The older word for it.
     made["X-Report-Operator-Run-ID"] = request.run_id
@@ -144,6 +161,6 @@ def mail(email: Email, package: Package, message: Message) -> EmailMessage:
     return made
 
 
-def _list_id(email: Email, request: Request) -> str:
+def _list_id(sender: str, request: Request) -> str:
     """Return the list's name (RFC 2919): the same for all Reports of a schedule, so that readers can sort them."""
-    return f"{request.schedule or request.name}.{request.namespace}.{email.from_.rpartition('@')[2]}"
+    return f"{request.schedule or request.name}.{request.namespace}.{sender.rpartition('@')[2]}"
