@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -52,6 +52,7 @@ class Watch:
         # Monotonic seconds at which a mark was first true, by name of the object.
         self.seen: dict[str, dict[str, float]] = {mark: {} for mark in marks}
         self.objects: dict[str, Any] = {}
+        self._process: subprocess.Popen[str] | None = None
 
     def wait(self, mark: str, names: Collection[str], seconds: float) -> None:
         """Wait until the objects of these names have the mark. Raises TimeoutError."""
@@ -66,19 +67,29 @@ class Watch:
     def running(self) -> Iterator["Watch"]:
         """Watch from now on."""
         listed = self._api.get(self._path, params={"limit": 1}).raise_for_status().json()["metadata"]
-        path = f"{self._path}?watch=true&resourceVersion={listed['resourceVersion']}"
-        # A process of its own: a stream of this one could not be closed while a thread reads it.
-        command = self._api.cluster.kubectl_command("get", "--raw", path)
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            thread = threading.Thread(target=self._read, args=(process.stdout,))
-            thread.start()
+        over = threading.Event()
+        thread = threading.Thread(target=self._follow, args=(listed["resourceVersion"], over))
+        thread.start()
+        try:
             yield self
-            process.terminate()
-            thread.join()
+        finally:
+            over.set()
+            while thread.is_alive():
+                if self._process is not None:
+                    self._process.terminate()
+                thread.join(timeout=0.5)
 
-    def _read(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self._note(json.loads(line)["object"], time.monotonic())
+    def _follow(self, version: str, over: threading.Event) -> None:
+        """Watch again and again: on a machine that is short of CPU the API server ends watches that do not keep up."""
+        while not over.is_set():
+            path = f"{self._path}?watch=true&resourceVersion={version}"
+            # A process of its own: a stream of this one could not be closed while a thread reads it.
+            command = self._api.cluster.kubectl_command("get", "--raw", path)
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as self._process:
+                for line in self._process.stdout or ():
+                    item = json.loads(line)["object"]
+                    version = item["metadata"]["resourceVersion"]
+                    self._note(item, time.monotonic())
 
     def _note(self, item: Any, now: float) -> None:
         name = item["metadata"]["name"]
