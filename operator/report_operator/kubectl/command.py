@@ -115,6 +115,29 @@ def cancel(names: Sequence[str], *, output: str | None, **access: str) -> None:
 
 @report.command()
 @click.argument("name")
+@click.option("--unknown", "scope", flag_value="unknown", help="Also what may or may not have arrived.")
+@click.option("--all", "scope", flag_value="all", help="Everything, also what has arrived.")
+@click.option("--wait", is_flag=True, help="Wait for the end; exit with 1 unless everything is sent then.")
+@_as_json
+@_access
+def redeliver(name: str, scope: str | None, *, wait: bool, output: str | None, **access: str) -> None:
+    """Send again what a Report has not delivered. Nothing is fetched or made anew."""
+    from report_operator.kubectl import display, following, requests
+
+    kubectl = _kubectl(access)
+    token = requests.ask_for_redelivery(kubectl, name, scope or "")
+    display.say(f"{name}: asked for a redelivery, token {token}")
+    reports: Sequence[Report] = [requests.answer_to_redelivery(kubectl, name, token)]
+    if wait:
+        with display.progress_of_runs() as show:
+            reports = following.follow(kubectl, [name], show, lambda each: each.redelivery.get("phase") == "Ended")
+    _write(reports, output, token=token)
+    if wait:
+        _exit(reports)
+
+
+@report.command()
+@click.argument("name")
 @_as_json
 @_access
 def status(name: str, *, output: str | None, **access: str) -> None:

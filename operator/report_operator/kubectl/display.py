@@ -26,7 +26,7 @@ _COLOURS: dict[str, str] = {
     Phase.FAILED: "bold red",
     Phase.CANCELLED: "yellow",
 }
-_TITLE = len("Download") + 3
+_TITLE = len("Deliveries") + 1
 _WIDE = 10_000
 """Characters of a line that is not on a terminal: nothing is broken there."""
 
@@ -140,9 +140,18 @@ def _facts(report: Report, flags: Sequence[str], now: datetime) -> Iterator[tupl
     yield "Job", job
     if job and report.phase != Phase.CANCELLED:  # The Job and its logs are gone then.
         yield "Logs", f"kubectl logs {arguments} job/{job} --all-containers"
+    yield "Deliveries", f"\n{' ' * _TITLE}".join(_deliveries(report.deliveries))
     if report.artifacts:
         yield "Files", f"\n{' ' * _TITLE}".join(_files(report.artifacts, now))
         yield "Download", f"kubectl report download {arguments} {report.name}"
+
+
+def _deliveries(deliveries: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield what became of each destination."""
+    for each in deliveries:
+        counts = (f"{each[state]} {state}" for state in ("sent", "failed", "unknown", "pending") if each.get(state))
+        error = f": {each['lastError']}" if each.get("lastError") else ""
+        yield f"{each['name']}: {', '.join(counts)}{error}"
 
 
 def _with_namespace(flags: Sequence[str], namespace: str) -> Sequence[str]:

@@ -13,10 +13,16 @@ PATIENCE = 60
 """Looks in a row that an unreachable cluster may fail."""
 
 Show = Callable[[Sequence[Report]], None]
+Until = Callable[[Report], bool]
 
 
-def follow(kubectl: Kubectl, names: Sequence[str], show: Show) -> Sequence[Report]:
-    """Return the Reports when the runs of all have ended; `show` gets them at each look.
+def has_ended(report: Report) -> bool:
+    """Return whether the run is over."""
+    return report.has_ended
+
+
+def follow(kubectl: Kubectl, names: Sequence[str], show: Show, until: Until = has_ended) -> Sequence[Report]:
+    """Return the Reports when all are as `until` says, their runs ended when not given; `show` gets them at each look.
 
     Raises PluginError when one is not there, or no more.
     """
@@ -24,7 +30,7 @@ def follow(kubectl: Kubectl, names: Sequence[str], show: Show) -> Sequence[Repor
     failures = 0
     while True:
         show(reports)
-        if all(report.has_ended for report in reports):
+        if all(map(until, reports)):
             return reports
         time.sleep(INTERVAL)
         try:

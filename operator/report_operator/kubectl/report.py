@@ -102,6 +102,18 @@ class Report:
         return queue
 
     @property
+    def deliveries(self) -> Sequence[Json]:
+        """Return what became of its destinations."""
+        deliveries: Sequence[Json] = self._status.get("deliveries") or []
+        return deliveries
+
+    @property
+    def redelivery(self) -> Json:
+        """Return what became of the last request to send again; empty when there was none."""
+        redelivery: Json = self._status.get("redelivery") or {}
+        return redelivery
+
+    @property
     def artifacts(self) -> Sequence[Artifact]:
         """Return its files."""
         return [Artifact.from_wire(wire) for wire in self._status.get("artifacts", [])]
@@ -113,6 +125,7 @@ class Report:
     def digest(self) -> dict[str, Any]:
         """Return what is of interest, for programs: wire names, nothing that is not known."""
         status = ("stage", "reason", "message", "attempt", "queue", "startTime", "completionTime", "runID", "jobName")
+        status += ("deliveries", "redelivery")
         found = {"name": self.name, "namespace": self.namespace, "phase": self.phase, "period": self.period}
         found |= {field: self._status.get(field) for field in status} | {"artifacts": self._status.get("artifacts")}
         return {field: value for field, value in found.items() if value}

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from report_operator.api.metadata import (
+    REDELIVER_ANNOTATION,
     RUN_NOW_ANNOTATION,
     RUN_PERIOD_ANNOTATION,
     SCHEDULE_UID_LABEL,
     TRIGGER_LABEL,
     Trigger,
 )
+from report_operator.api.redelivery import RedeliveryPhase
 from report_operator.kubectl.client import REPORT, SCHEDULED_REPORT, Json, Kubectl
 from report_operator.kubectl.errors import KubectlError, PluginError
 from report_operator.kubectl.report import Report
@@ -45,15 +47,10 @@ def ask_for_run(kubectl: Kubectl, schedule: str, period: str | None) -> tuple[Js
     `period` is that of the run, `<start>/<end>`; without one the operator chooses, so that of an earlier request has to
     go. Raises PluginError when there is a request that the operator has not taken up: the new one would replace it.
     """
-    token = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    token = _new_token()
 
     def change(manifest: Json) -> Json:
-        before = manifest["metadata"].get("annotations", {}).get(RUN_NOW_ANNOTATION)
-        if before and before != manifest.get("status", {}).get("lastHandledRunNow"):
-            raise PluginError(
-                f"{schedule}: the operator has not yet taken up the run that was asked for before ({before});"
-                f" `kubectl describe scheduledreport {schedule}` tells whether the schedule is accepted"
-            )
+        _check_taken_up(manifest, RUN_NOW_ANNOTATION, manifest.get("status", {}).get("lastHandledRunNow"), "run")
         return {"metadata": {"annotations": {RUN_NOW_ANNOTATION: token, RUN_PERIOD_ANNOTATION: period}}}
 
     manifest, _ = _change(kubectl, SCHEDULED_REPORT, schedule, change)
@@ -72,6 +69,40 @@ def answer_to(kubectl: Kubectl, schedule: Json, token: str) -> Answer:
     made = [each for each in found if each["metadata"].get("annotations", {}).get(RUN_NOW_ANNOTATION) == token]
     refusal = "" if made else status.get("skipped", {}).get("message", "every variant is suspended")
     return Answer(is_taken_up=True, reports=[Report(each) for each in made], refusal=refusal)
+
+
+def ask_for_redelivery(kubectl: Kubectl, name: str, scope: str) -> str:
+    """Ask for what a Report's run has not delivered; return the token of the request.
+
+    `scope` is `unknown` or `all` for more than what has failed, else empty. Raises PluginError when there is a request
+    that the operator has not taken up: the new one would replace it.
+    """
+    token = "/".join(filter(None, (scope, _new_token())))
+
+    def change(manifest: Json) -> Json:
+        _check_taken_up(manifest, REDELIVER_ANNOTATION, Report(manifest).redelivery.get("token"), "redelivery")
+        return {"metadata": {"annotations": {REDELIVER_ANNOTATION: token}}}
+
+    _change(kubectl, REPORT, name, change)
+    return token
+
+
+def answer_to_redelivery(kubectl: Kubectl, name: str, token: str) -> Report:
+    """Return the Report once the operator has taken up a request to send again.
+
+    Raises PluginError when it has refused it, or not seen it within ANSWER_SECONDS.
+    """
+    until = time.monotonic() + ANSWER_SECONDS
+    while (report := Report(kubectl.get(REPORT, name))).redelivery.get("token") != token:
+        if time.monotonic() > until:
+            raise PluginError(
+                f"the operator has not taken it up within {ANSWER_SECONDS:.0f} s; the request stays, and"
+                f" `kubectl report status {name}` tells what came of it"
+            )
+        time.sleep(_INTERVAL)
+    if report.redelivery["phase"] == RedeliveryPhase.REFUSED:
+        raise PluginError(f"nothing was sent: {report.redelivery.get('message', '')}")
+    return report
 
 
 def cancel(kubectl: Kubectl, name: str) -> tuple[Report, bool]:
@@ -104,6 +135,21 @@ def period_of(start: str, end: str) -> str:
     if dates != 1 and ends[0] >= ends[1]:  # A date and a time can be compared only in the schedule's zone.
         raise PluginError(f"--to {end} has to be after --from {start}")
     return "/".join(each.isoformat() for each in ends)
+
+
+def _new_token() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def _check_taken_up(manifest: Json, annotation: str, echoed: str | None, what: str) -> None:
+    """Raise PluginError when the annotation holds a request that the operator has not answered."""
+    before = manifest["metadata"].get("annotations", {}).get(annotation)
+    if before and before != echoed:
+        name, kind = manifest["metadata"]["name"], manifest["kind"].lower()
+        raise PluginError(
+            f"{name}: the operator has not yet taken up the {what} that was asked for before ({before});"
+            f" `kubectl describe {kind} {name}` tells how it stands"
+        )
 
 
 def _moment(text: str, option: str) -> date:

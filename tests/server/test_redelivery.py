@@ -1,0 +1,180 @@
+"""A redelivery on a real API server, store and mail server: the operator is killed on the way, nobody is mailed twice.
+
+There is no kubelet: the test runs the stages themselves, with what the operator has put into their Secrets.
+"""
+
+import base64
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from report_operator.api.conditions import Stage
+from report_operator.api.outputs import OutputFormat
+from report_operator.api.run import Message, Outcome, Rendered, RenderedFile, Request, Result
+from report_operator.run.stage import run_stage
+from report_operator.run.workspace import Workspace
+from tests.server.process import operator
+from tests.server.team import PATIENCE, Team
+from tests.support import apiserver, mail_server, objects
+from tests.support.cluster import eventually
+from tests.support.mail_server import MailServer
+from tests.support.plugin import Plugin
+from tests.support.seaweedfs import SeaweedFS
+
+Json = dict[str, Any]
+REDELIVER = "report-operator.io/redeliver"
+LABEL = "report-operator.io/redelivery"
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def team(api: httpx.Client) -> Team:
+    return Team.make(api, f"again-{next(_numbers)}")
+
+
+@pytest.fixture
+def post() -> Iterator[MailServer]:
+    with mail_server.running() as server:
+        yield server
+
+
+def order(team: Team, post: MailServer, *recipients: str) -> None:
+    server = {"host": mail_server.HOST, "port": post.port, "encryption": "None"}
+    email = {"server": server, "from": "reports@example.com", "to": list(recipients)}
+    team.create("weekly", destinations=[{"name": "mails", "email": email}])
+
+
+def work(team: Team, job: Json, stage: Stage, folder: Path) -> None:
+    """Do what the last container of a Job's pod does, and what the kubelet and the Job controller say of it."""
+    workspace = Workspace.under(folder / job["metadata"]["name"])
+    workspace.outputs.mkdir(parents=True)
+    for name, content in team.get("secrets", job["metadata"]["name"])["data"].items():
+        workspace.request.with_name(name).write_bytes(base64.b64decode(content))
+    request = Request.model_validate_json(workspace.request.read_bytes())
+    if stage is Stage.PUBLISH:
+        files = [RenderedFile(name=o.file_name, format=OutputFormat(o.format)) for o in request.spec.outputs]
+        for file in files:
+            (workspace.outputs / file.name).write_bytes(b"content of " + file.name.encode())
+        messages = {"mails": Message(subject="Weekly", text="It is ready.", html="<p>It is ready.")}
+        workspace.rendered.write_text(json.dumps(Rendered(files=files, messages=messages).to_wire()))
+    result = run_stage(stage, request, workspace)
+    assert isinstance(result, Result)
+    ended = objects.ended(0, Outcome(result=result).model_dump_json(by_alias=True, exclude_none=True))
+    pod = team.start_pod(job)
+    status: Json = {"phase": "Succeeded", "containerStatuses": [{**_shown(stage), "state": ended}]}
+    team.patch("pods", f"{pod}/status", {"status": status})
+    team.end_job(job["metadata"]["name"], "Complete")
+
+
+def _shown(stage: Stage) -> Json:
+    return {"name": stage.value, "image": "i", "imageID": "", "ready": False, "restartCount": 0}
+
+
+def redeliveries(team: Team) -> list[Json]:
+    return [job for job in team.list("jobs") if LABEL in job["metadata"]["labels"]]
+
+
+def ask(team: Team, token: str) -> None:
+    team.patch("reports", "weekly", {"metadata": {"annotations": {REDELIVER: token}}})
+
+
+def answered(team: Team, token: str, *phases: str) -> Json:
+    """Return the status once it tells of this request, and that it is so far."""
+
+    def look() -> Json | None:
+        found = team.status("weekly")
+        known = found.get("redelivery", {})
+        return found if known.get("token") == token and known["phase"] in phases else None
+
+    return eventually(look, PATIENCE, f"{token}: {phases}; it is {team.status('weekly').get('redelivery')}")
+
+
+@pytest.mark.requirement("N1")
+def test_once_for_each_request_though_the_operator_is_killed(
+    *, team: Team, post: MailServer, access: Path, store: SeaweedFS, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    post.recipient_answer = lambda address: "550 no such user" if address.startswith("bob") else None
+    with operator(access, store, log):
+        order(team, post, "ann@example.com", "bob@example.com")
+        work(team, team.job_of("weekly"), Stage.PUBLISH, tmp_path)
+        before = team.wait("weekly", "DeliveryFailed")
+        post.recipient_answer = lambda _: None
+        ask(team, "t1")
+        answered(team, "t1", "Waiting", "Running")
+    with operator(access, store, log):
+        [job] = eventually(lambda: redeliveries(team) or None, PATIENCE, "the Job that sends again")
+    assert job["spec"]["template"]["spec"]["containers"][0]["command"][-1] == "redeliver"
+    work(team, job, Stage.REDELIVER, tmp_path)
+    with operator(access, store, log):
+        status = team.wait("weekly", "Succeeded")
+        assert (status["phase"], status["redelivery"]["phase"], status["redelivery"]["token"]) == (
+            "Succeeded",
+            "Ended",
+            "t1",
+        )
+        assert sorted(post.recipients) == ["ann@example.com", "bob@example.com"]
+        assert [each["sent"] for each in status["deliveries"]] == [2]
+        kept = ("runID", "completionTime", "expiresAt", "jobName")
+        assert {name: status[name] for name in kept} == {name: before[name] for name in kept}
+        ledger = next(each for each in status["artifacts"] if each["name"] == "deliveries.json")
+        assert len(httpx.get(ledger["downloadURL"]).content) == ledger["size"]
+        ask(team, "t2")
+        refused = answered(team, "t2", "Refused")
+        assert "write all/<token>" in refused["redelivery"]["message"]
+        assert (refused["phase"], refused["reason"]) == ("Succeeded", "Succeeded")
+        told = [(e["type"], e["reason"]) for e in team.list("events")]
+        assert ("Warning", "RedeliveryRefused") in told
+        eventually(lambda: True if team.list("secrets") == [] else None, PATIENCE, "no Secret is left")
+        assert [job["spec"]["ttlSecondsAfterFinished"] for job in redeliveries(team)] == [3600]
+    assert '"level": "error"' not in log.read_text()
+
+
+@pytest.mark.usefixtures("running")
+class TestWhileAnOperatorRuns:
+    def test_an_edit_ends_it_first(self, team: Team, post: MailServer, tmp_path: Path) -> None:
+        post.recipient_answer = lambda _: "550 no such user"
+        order(team, post, "ann@example.com")
+        work(team, team.job_of("weekly"), Stage.PUBLISH, tmp_path)
+        team.wait("weekly", "DeliveryFailed")
+        ask(team, "t1")
+        answered(team, "t1", "Running")
+        team.patch("reports", "weekly", {"spec": {"title": "Another"}})
+        status = team.wait("weekly", "Replacing")
+        [job] = redeliveries(team)
+        assert "deletionTimestamp" in job["metadata"]
+        assert status["redelivery"]["phase"] == "Ended"
+        # The garbage collector ends a Job that is deleted in the foreground; there is none here.
+        team.patch("jobs", job["metadata"]["name"], {"metadata": {"finalizers": None}})
+        assert team.wait("weekly", "Queued", generation=2)["redelivery"]["token"] == "t1"
+
+    def test_the_plugin(self, *, team: Team, post: MailServer, tmp_path: Path, api_server: apiserver.ApiServer) -> None:
+        plugin = Plugin.install(tmp_path, api_server.kubeconfig)
+        post.recipient_answer = lambda _: "550 no such user"
+        order(team, post, "ann@example.com")
+        early = plugin.run("redeliver", "weekly", "-n", team.namespace)
+        assert (early.returncode, early.stdout) == (1, "")
+        assert "nothing was sent: The run has not ended" in early.stderr
+        work(team, team.job_of("weekly"), Stage.PUBLISH, tmp_path)
+        team.wait("weekly", "DeliveryFailed")
+        shown = plugin.run("status", "weekly", "-n", team.namespace).stdout
+        assert "Deliveries mails: 1 failed: " in shown
+        post.recipient_answer = lambda _: None
+        with plugin.start("redeliver", "weekly", "--wait", "-n", team.namespace) as waiting:
+            [job] = eventually(lambda: redeliveries(team) or None, PATIENCE, "the Job that sends again")
+            work(team, job, Stage.REDELIVER, tmp_path)
+            out, err = waiting.communicate(timeout=PATIENCE)
+        assert waiting.returncode == 0, err
+        assert "Succeeded" in out
+        assert post.recipients == ["ann@example.com"]
+        nothing = plugin.run("redeliver", "weekly", "--unknown", "-n", team.namespace)
+        assert (nothing.returncode, nothing.stdout) == (1, "")
+        assert "nothing was sent: Nothing has failed" in nothing.stderr
+        done = plugin.run("redeliver", "weekly", "--all", "-n", team.namespace, "-o", "json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["token"].startswith("all/")
