@@ -24,7 +24,7 @@ def rights(cluster: Cluster, account: str, namespace: str) -> str:
 def test_operator_reads_no_secret(team: Team) -> None:
     listed = rights(team.cluster, OPERATOR, team.namespace)
     [line] = [line for line in listed.splitlines() if line.startswith("secrets")]
-    assert line.endswith("[create delete]")
+    assert line.endswith("[create delete update]")
     assert "*" not in listed
 
 

@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from report_operator.api.conditions import Phase, Reason
-from report_operator.plan.facts import Decision, DeleteJob, DeleteSecret, DiscardArtifacts, Seal, StartRun
+from report_operator.plan.facts import (
+    AbandonUploads,
+    Decision,
+    DeleteJob,
+    DeleteSecret,
+    DiscardArtifacts,
+    Seal,
+    StartRun,
+)
 from report_operator.plan.report import decide
 from report_operator.plan.subject import Subject
 from tests.support.objects import NOW, SPEC, UID, condition, facts, job, pod, report, result, running, stored
@@ -160,7 +168,7 @@ class TestEnded:
     def test_a_success_whose_job_is_not_marked_yet_keeps_its_artifacts(self) -> None:
         decision = decide(facts(report(2, CANCEL, succeeded()), jobs=(job(FIRST),)))
         assert wire(decision)["phase"] == "Succeeded"
-        assert decision.cleanup == (DeleteSecret(FIRST.job_name), Seal(FIRST.job_name))
+        assert decision.cleanup == (AbandonUploads(FIRST.run_id), DeleteSecret(FIRST.job_name), Seal(FIRST.job_name))
 
     def test_an_unfinished_run_after_a_success_is_ended(self) -> None:
         decision = decide(facts(report(3, CANCEL, succeeded()), jobs=(job(SECOND),)))

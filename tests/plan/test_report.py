@@ -10,6 +10,7 @@ from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.report import ReportStatus
 from report_operator.api.run import EXIT_USER_ERROR, Failure, Outcome
 from report_operator.plan.facts import (
+    AbandonUploads,
     Announcement,
     Decision,
     DeleteJob,
@@ -310,7 +311,7 @@ class TestEdited:
     def test_a_succeeded_run_that_was_not_sealed_keeps_its_artifacts(self) -> None:
         jobs = (job(OLDER, COMPLETE), job(NEWER))
         decision = decide(facts(report(generation=2, status=succeeded()), jobs=jobs))
-        assert decision.cleanup == (DeleteSecret(OLDER.job_name), Seal(OLDER.job_name))
+        assert decision.cleanup == (AbandonUploads(OLDER.run_id), DeleteSecret(OLDER.job_name), Seal(OLDER.job_name))
 
     def test_an_unreadable_spec_still_ends_the_old_run(self) -> None:
         decision = decide(facts(report(generation=2, spec={}, status=queued()), jobs=(job(OLDER),)))

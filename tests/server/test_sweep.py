@@ -70,6 +70,18 @@ class TestSweep:
         swept(store, f"swept/{team.namespace}/weekly/")
         assert httpx.get(status["artifacts"][0]["downloadURL"]).content == b"content"
 
+    def test_so_do_uploads_that_were_never_completed(self, store: SeaweedFS) -> None:
+        client, key = store.client(), f"swept/{OLD_RUN}sales.csv"
+        begun = client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
+        client.upload_part(Bucket=BUCKET, Key=key, UploadId=begun, PartNumber=1, Body=b"content")
+
+        def left() -> list[Json]:
+            found: list[Json] = client.list_multipart_uploads(Bucket=BUCKET, Prefix=key).get("Uploads", [])
+            return found
+
+        assert left()
+        eventually(lambda: True if not left() else None, PATIENCE, f"{key} is swept")
+
     def test_what_is_not_ours_stays(self, team: Team, store: SeaweedFS) -> None:
         foreign = ["swept/photo.jpg", "swept/team-x/weekly/report.pdf", f"elsewhere/{OLD_RUN}report.pdf"]
         put(store, *foreign, f"swept/{OLD_RUN}report.pdf")

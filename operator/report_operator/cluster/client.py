@@ -122,6 +122,11 @@ class Cluster:
         path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{quote(name)}"
         await self._unless_gone("PATCH", path, {"spec": {"ttlSecondsAfterFinished": seconds}}, query=_WRITE)
 
+    async def annotate_job(self, namespace: str, name: str, annotations: Mapping[str, str | None]) -> None:
+        """Set annotations of a Job, or delete those that are None. One that is gone already is fine."""
+        path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{quote(name)}"
+        await self._unless_gone("PATCH", path, {"metadata": {"annotations": dict(annotations)}}, query=_WRITE)
+
     async def pods(self, namespace: str, selector: str) -> list[Json]:
         """Return the pods with these labels."""
         return await self._items(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": selector})
@@ -144,6 +149,11 @@ class Cluster:
         """Make a Secret; raises AlreadyExistsError, RefusedError."""
         namespace = manifest["metadata"]["namespace"]
         await self._request("POST", f"/api/v1/namespaces/{namespace}/secrets", manifest, query=_WRITE)
+
+    async def replace_secret(self, manifest: Json) -> None:
+        """Replace a Secret, whatever was in it; nothing of that is read. One that is gone already is fine."""
+        path = f"/api/v1/namespaces/{manifest['metadata']['namespace']}/secrets"
+        await self._unless_gone("PUT", f"{path}/{quote(manifest['metadata']['name'])}", manifest, query=_WRITE)
 
     async def delete_secret(self, namespace: str, name: str) -> None:
         """Delete a Secret. One that is gone already is fine."""

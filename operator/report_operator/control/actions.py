@@ -1,30 +1,32 @@
 """Carries out the actions of a decision."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from pydantic import ValidationError
 
-from report_operator.api.download import LinkPolicy
-from report_operator.api.fields import parse_duration
+from report_operator.api.job import parse_quantity
 from report_operator.api.report import ReportSpec
-from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Links, Outcome, Result
+from report_operator.api.run import RESULT_FILE, Outcome, Result
 from report_operator.cluster.client import Cluster
 from report_operator.control.admission import Admission
 from report_operator.control.jobs import JobMaker
 from report_operator.control.links import LinkMaker
 from report_operator.control.redeliveries import Redeliverer
-from report_operator.plan import artifacts, job, names, secret
+from report_operator.control.run_links import RunLinks
+from report_operator.plan import artifacts, job, names, renewal, secret
 from report_operator.plan.facts import (
+    AbandonUploads,
     Action,
     DeleteJob,
     DeleteSecret,
     DiscardArtifacts,
     Facts,
     ReadResult,
+    RenewLinks,
     RetainArtifacts,
     Seal,
     StartRedelivery,
@@ -32,7 +34,6 @@ from report_operator.plan.facts import (
     Stored,
     StoredFile,
 )
-from report_operator.plan.links import SignedLinks
 from report_operator.plan.orphans import RETAINED_FILE
 from report_operator.plan.subject import Subject
 from report_operator.store.store import Store
@@ -70,14 +71,22 @@ class Actor:
                 await self.cluster.delete_secret(namespace, name)
             case DeleteSecret(name):
                 await self.cluster.delete_secret(namespace, name)
-            case DiscardArtifacts(run_id):
-                await self.store.delete(names.run_prefix(namespace, facts.subject.metadata.name, run_id))
-            case RetainArtifacts(run_id):
-                folder = names.run_prefix(namespace, facts.subject.metadata.name, run_id)
-                await self.store.put(folder + RETAINED_FILE, b"")
+            case DiscardArtifacts(run_id) | AbandonUploads(run_id) | RetainArtifacts(run_id):
+                await self._tidy(action, names.run_prefix(namespace, facts.subject.metadata.name, run_id))
+            case RenewLinks():
+                await self._renew_links(facts)
             case Seal(name):
                 await self.cluster.expire_job(namespace, name, int(self.job_ttl.total_seconds()))
         return facts
+
+    async def _tidy(self, action: DiscardArtifacts | AbandonUploads | RetainArtifacts, folder: str) -> None:
+        match action:
+            case DiscardArtifacts():
+                await self.store.delete(folder)
+            case AbandonUploads():
+                await self.store.abandon_uploads(folder)
+            case RetainArtifacts():
+                await self.store.put(folder + RETAINED_FILE, b"")
 
     async def _start_in_turn(self, facts: Facts, name: str, start: Callable[[Facts], Awaitable[Facts]]) -> Facts:
         """Make a Job if it is its turn; when it starts one for Kueue is Kueue's to say."""
@@ -93,43 +102,17 @@ class Actor:
     async def _start_run(self, facts: Facts) -> Facts:
         subject, spec = facts.subject, self._spec(facts.subject)
         await self.store.ensure_bucket()
-        links = await self._sign_links(subject, spec, facts.now)
-        made = await JobMaker(self.cluster).make(
-            subject,
-            secret.manifest(subject, spec, facts.rules.policy, links, facts.now),
-            job.manifest(subject, spec, self.defaults),
-        )
+        links = await self._run_links.sign(subject, spec, facts.now)
+        of_job = job.manifest(subject, spec, self.defaults)
+        of_job["metadata"]["annotations"] = renewal.annotations(spec, links, facts.now)
+        of_secret = secret.manifest(subject, spec, facts.rules.policy, links, facts.now)
+        made = await JobMaker(self.cluster).make(subject, of_secret, of_job)
         return replace(facts, refusal=made) if isinstance(made, str) else replace(facts, jobs=(*facts.jobs, made))
 
     async def _start_redelivery(self, facts: Facts, wanted: StartRedelivery) -> Facts:
         spec = self._spec(facts.subject)
         redeliverer = Redeliverer(self.store, JobMaker(self.cluster), self.link_maker, self.defaults)
         return await redeliverer.start(facts, wanted, spec)
-
-    async def _sign_links(self, subject: Subject, spec: ReportSpec, now: datetime) -> Links:
-        ttl = secret.links_ttl(spec)
-        keys = {name: subject.prefix + name for name in secret.planned_files(spec)}
-        signed = await self.store.sign_uploads(dict.fromkeys(keys.values()), ttl)
-        uploads = Links(expires_at=signed.expires_at, uploads={name: signed.by_key[key] for name, key in keys.items()})
-        if not spec.destinations:
-            return uploads
-        files = [name for name in artifacts.listed(spec) if name != LEDGER_FILE]
-        shown = await self._sign_files(subject, spec, files)
-        update = {
-            "deliver_until": secret.deliver_until(spec, now),
-            "downloads": {name: links.download_url for name, links in shown.items()},
-            "downloads_expire_at": min((links.expire_at for links in shown.values()), default=None),
-            "entries": await self.store.sign_ledger(subject.prefix, secret.planned_entries(spec), ttl),
-        }
-        return uploads.model_copy(update=update)
-
-    async def _sign_files(self, subject: Subject, spec: ReportSpec, files: Iterable[str]) -> dict[str, SignedLinks]:
-        """Return the links to files for readers, by name; none where they are disabled."""
-        if spec.download.links is LinkPolicy.DISABLED:
-            return {}
-        listed, ttl = artifacts.listed(spec), parse_duration(spec.download.url_ttl)
-        types = {name: listed[name].media_type for name in files}
-        return await self.link_maker.sign(subject.prefix, subject.metadata.name, types, ttl)
 
     async def _read_result(self, subject: Subject, wanted: ReadResult) -> Stored:
         folder = names.run_prefix(*subject.key, wanted.run_id or subject.run_id)
@@ -152,9 +135,18 @@ class Actor:
     async def _stored_files(self, subject: Subject, folder: str, spec: ReportSpec) -> dict[str, StoredFile]:
         sizes = await self.store.sizes(folder)
         there = [name for name in artifacts.listed(spec) if folder + name in sizes]
-        links = await self._sign_files(subject, spec, there)
+        links = await self.link_maker.sign_listed(folder, subject.metadata.name, spec, there)
         keys = {name: folder + name for name in there}
         return {name: StoredFile(sizes[key], self.store.uri(key), links.get(name)) for name, key in keys.items()}
+
+    async def _renew_links(self, facts: Facts) -> None:
+        if facts.job is not None:
+            spec = self._spec(facts.subject)
+            await self._run_links.renew(facts.subject, spec, facts.job, facts.rules.policy)
+
+    @property
+    def _run_links(self) -> RunLinks:
+        return RunLinks(self.cluster, self.store, self.link_maker, int(parse_quantity(self.defaults.scratch_size)))
 
     def _spec(self, subject: Subject) -> ReportSpec:
         """Return the spec as far as the platform team allows it."""

@@ -1,12 +1,14 @@
 """Makes the signed links to a Report's files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from report_operator.api.download import LinkPolicy
+from report_operator.api.fields import parse_duration
 from report_operator.api.outputs import download_name
 from report_operator.api.report import ReportSpec
+from report_operator.plan import artifacts
 from report_operator.plan.links import SignedLinks
 from report_operator.store.store import Store
 
@@ -31,6 +33,16 @@ class LinkMaker:
         Raises StoreError.
         """
         return {name: await self._sign(folder + name, download_name(report, name), types[name], ttl) for name in types}
+
+    async def sign_listed(
+        self, folder: str, report: str, spec: ReportSpec, names: Iterable[str]
+    ) -> dict[str, SignedLinks]:
+        """Return links to some of a run's artifacts, by name; none where they are disabled. Raises StoreError."""
+        if spec.download.links is LinkPolicy.DISABLED:
+            return {}
+        listed = artifacts.listed(spec)
+        types = {name: listed[name].media_type for name in names}
+        return await self.sign(folder, report, types, parse_duration(spec.download.url_ttl))
 
     async def _sign(self, key: str, shown: str, media_type: str, ttl: timedelta) -> SignedLinks:
         download = await self.store.sign_download(key, "attachment", shown, media_type, ttl)

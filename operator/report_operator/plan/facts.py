@@ -139,6 +139,20 @@ class DiscardArtifacts:
 
 
 @dataclass(frozen=True)
+class AbandonUploads:
+    """Delete what a run that succeeded has uploaded of files that it did not complete."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class RenewLinks:
+    """Put new links into the Secret of a run that goes on."""
+
+    job_name: str
+
+
+@dataclass(frozen=True)
 class RetainArtifacts:
     """Have the store remember that what a run has put into it stays when the Report is deleted."""
 
@@ -154,7 +168,7 @@ class Seal:
 
 Question = StartRun | StartRedelivery | ReadResult
 """Actions whose answer asks for another decision."""
-Action = Question | DeleteJob | DeleteSecret | DiscardArtifacts | RetainArtifacts | Seal
+Action = Question | DeleteJob | DeleteSecret | DiscardArtifacts | AbandonUploads | RenewLinks | RetainArtifacts | Seal
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from report_operator.api.conditions import ENDED, Phase
 from report_operator.api.report import ReportStatus
-from report_operator.plan import names
-from report_operator.plan.facts import Action, DeleteJob, DeleteSecret, DiscardArtifacts, Facts, Seal
+from report_operator.plan import names, uploads
+from report_operator.plan.facts import AbandonUploads, Action, DeleteJob, DeleteSecret, DiscardArtifacts, Facts, Seal
 from report_operator.plan.objects import Job
 
 _MOST_UNSEEN = 10
@@ -22,8 +22,17 @@ def of_settled(facts: Facts) -> tuple[Action, ...]:
         return (*ending, *of_others(facts))
     if _is_late(job, subject.status):
         return (*ending, *of_others(facts), DeleteJob(subject.job_name))
-    discard = () if subject.status.artifacts else (DiscardArtifacts(subject.run_id),)
-    return (*ending, *of_others(facts), *discard, DeleteSecret(subject.job_name), Seal(subject.job_name))
+    stored = in_store(facts, listed=bool(subject.status.artifacts))
+    return (*ending, *of_others(facts), *stored, DeleteSecret(subject.job_name), Seal(subject.job_name))
+
+
+def in_store(facts: Facts, *, listed: bool) -> tuple[Action, ...]:
+    """Return what the current run still needs in the store when it has ended; `listed` tells whether its files stay."""
+    subject = facts.subject
+    if not listed:
+        return (DiscardArtifacts(subject.run_id),)
+    large = subject.spec is not None and uploads.large_files(subject.spec)
+    return (AbandonUploads(subject.run_id),) if large else ()
 
 
 def of_others(facts: Facts) -> tuple[Action, ...]:
@@ -32,8 +41,8 @@ def of_others(facts: Facts) -> tuple[Action, ...]:
     actions: list[Action] = []
     for job in _others(facts):
         if _is_over(job, known) and not job.is_sealed:
-            if not _has_made_files(job, known):
-                actions.append(DiscardArtifacts(job.run_id))
+            made = _has_made_files(job, known)
+            actions.append(AbandonUploads(job.run_id) if made else DiscardArtifacts(job.run_id))
             actions += [DeleteSecret(job.metadata.name), Seal(job.metadata.name)]
     if _is_abandoned(facts) and known.run_id is not None:
         actions.append(DiscardArtifacts(known.run_id))

@@ -6,7 +6,17 @@ from datetime import timedelta
 from report_operator.api.conditions import Phase, Reason
 from report_operator.api.report import ReportSpec, ReportStatus
 from report_operator.api.retention import OnDelete
-from report_operator.plan import artifacts, deliveries, leftovers, policy, progress, redelivery, status, transition
+from report_operator.plan import (
+    artifacts,
+    deliveries,
+    leftovers,
+    policy,
+    progress,
+    redelivery,
+    renewal,
+    status,
+    transition,
+)
 from report_operator.plan.facts import (
     Decision,
     DeleteJob,
@@ -14,6 +24,7 @@ from report_operator.plan.facts import (
     DiscardArtifacts,
     Facts,
     ReadResult,
+    RenewLinks,
     RetainArtifacts,
     Seal,
     StartRun,
@@ -106,7 +117,9 @@ def _with_job(facts: Facts, spec: ReportSpec, job: Job) -> Decision:
     found = progress.of_run(job, pods, facts.events, spec.run, _last_seen(facts))
     if isinstance(found, Going):
         written = transition.to(facts, status.of_going(facts, job, found.phase, found.cause, found.attempt))
-        return replace(written, cleanup=leftovers.of_others(facts), requeue_after=_look_again(facts, job, found.phase))
+        renewal_due = (RenewLinks(job.metadata.name),) if renewal.is_due(job, facts.now) else ()
+        cleanup = (*leftovers.of_others(facts), *renewal_due)
+        return replace(written, cleanup=cleanup, requeue_after=_look_again(facts, job, found.phase))
     if isinstance(found, Failed) and not spec.destinations:
         return _finish(facts, status.of_failure(facts, job, found.cause, found.attempt))
     if facts.stored is None:
@@ -140,13 +153,13 @@ def _of_interrupted(facts: Facts, spec: ReportSpec, job: Job, failed: Failed, st
 
 def _finish(facts: Facts, final: ReportStatus) -> Decision:
     written = transition.to(facts, final)
-    discard = () if final.artifacts else (DiscardArtifacts(facts.subject.run_id),)
+    stored = leftovers.in_store(facts, listed=bool(final.artifacts))
     retain = (RetainArtifacts(facts.subject.run_id),) if final.artifacts and _outlive(facts.subject) else ()
     name = facts.subject.job_name
     return replace(
         written,
         actions=(*written.actions, *retain, DeleteSecret(name)),
-        cleanup=(*leftovers.of_others(facts), *discard, Seal(name)),
+        cleanup=(*leftovers.of_others(facts), *stored, Seal(name)),
     )
 
 

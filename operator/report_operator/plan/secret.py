@@ -18,6 +18,8 @@ _START_MARGIN = timedelta(minutes=5)
 """From signing the links to the start of the Job, whose deadline then counts."""
 _RESULT_MARGIN = timedelta(minutes=2)
 """From the last delivery to the Job's deadline, at most."""
+_SLACK = timedelta(minutes=1)
+"""Between a decision and the signing that comes of it."""
 _LONGEST = timedelta(hours=168)
 """What S3 signs at most."""
 
@@ -43,6 +45,11 @@ def links_ttl(spec: ReportSpec) -> timedelta:
     return parse_duration(spec.run.timeout) + _START_MARGIN
 
 
+def are_cut_short(spec: ReportSpec, links: Links, ordered_at: datetime) -> bool:
+    """Return whether links may end before a run that was ordered then: with the credentials that signed them."""
+    return links.expires_at < ordered_at + links_ttl(spec) - _SLACK
+
+
 def deliver_until(spec: ReportSpec, now: datetime) -> datetime | None:
     """Return when deliveries have to end; None when there are none.
 
@@ -57,14 +64,14 @@ def deliver_until(spec: ReportSpec, now: datetime) -> datetime | None:
     return now + timeout - min(timeout / 4, _RESULT_MARGIN)
 
 
-def manifest(subject: Subject, spec: ReportSpec, policy: Policy, links: Links, now: datetime) -> dict[str, Any]:
-    """Return the Secret, named like the Job."""
+def manifest(subject: Subject, spec: ReportSpec, policy: Policy, links: Links, ordered_at: datetime) -> dict[str, Any]:
+    """Return the Secret, named like the Job; with links that are cut short it can be replaced."""
     request = Request(
         run_id=subject.run_id,
         namespace=subject.metadata.namespace,
         name=subject.metadata.name,
         schedule=subject.metadata.labels.get(SCHEDULE_LABEL),
-        created_at=now,
+        created_at=ordered_at,
         spec=spec,
         policy=policy,
     )
@@ -73,7 +80,7 @@ def manifest(subject: Subject, spec: ReportSpec, policy: Policy, links: Links, n
         "kind": "Secret",
         "type": "report-operator.io/run",
         "metadata": child.metadata(subject),
-        "immutable": True,
+        "immutable": not are_cut_short(spec, links, ordered_at),
         "stringData": {REQUEST_FILE.name: request.model_dump_json(by_alias=True, exclude_none=True)},
         "data": {LINKS_FILE.name: base64.b64encode(links.packed()).decode()},
     }

@@ -25,14 +25,22 @@ class Split:
     """Media type of the file: stores want to know it when an upload in parts begins."""
 
 
-def splits(spec: ReportSpec, scratch_size: int) -> dict[str, Split]:
-    """Return how the files that may be large are cut, by name; a run writes `scratch_size` bytes at most.
+def large_files(spec: ReportSpec) -> dict[str, str]:
+    """Return the media types of the files that may be large, by name.
 
-    Those are tables of sources that Kubernetes does not hold itself. What has no more than a part is uploaded whole.
+    Those are tables of sources that Kubernetes does not hold itself.
     """
     if not any(source.sql or source.http for source in spec.sources):
         return {}
-    files = {output.file_name: output.format.media_type for output in spec.outputs if output.format.is_data}
+    return {output.file_name: output.format.media_type for output in spec.outputs if output.format.is_data}
+
+
+def splits(spec: ReportSpec, scratch_size: int) -> dict[str, Split]:
+    """Return how the files that may be large are cut, by name; a run writes `scratch_size` bytes at most.
+
+    What turns out to have no more than a part is uploaded whole.
+    """
+    files = large_files(spec)
     most = _MOST_PARTS // max(len(files), 1)
     size = min(max(_SMALLEST_PART, ceil(scratch_size / most)), _LARGEST_PART)
     count = min(ceil(scratch_size / size), most)

@@ -1,0 +1,59 @@
+"""Makes what a run reaches the store with, and makes it anew while the run goes on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION
+from report_operator.api.policy import Policy
+from report_operator.api.report import ReportSpec
+from report_operator.api.run import LEDGER_FILE, Links
+from report_operator.cluster.client import Cluster
+from report_operator.control.links import LinkMaker
+from report_operator.plan import artifacts, renewal, secret, uploads
+from report_operator.plan.objects import Job
+from report_operator.plan.subject import Subject
+from report_operator.store.store import Store
+
+
+@dataclass(frozen=True)
+class RunLinks:
+    """Signs for runs."""
+
+    cluster: Cluster
+    store: Store
+    link_maker: LinkMaker
+    scratch_size: int
+    """Bytes that a run can write at most."""
+
+    async def sign(self, subject: Subject, spec: ReportSpec, ordered_at: datetime, *, again: bool = False) -> Links:
+        """Return the links of a run that was ordered then; `again` when it has some already. Raises StoreError."""
+        ttl, splits = secret.links_ttl(spec), uploads.splits(spec, self.scratch_size)
+        keys = {name: subject.prefix + name for name in secret.planned_files(spec)}
+        files = {key: splits.get(name) for name, key in keys.items()}
+        signed = await self.store.sign_uploads(files, ttl, again=again)
+        made = Links(expires_at=signed.expires_at, uploads={name: signed.by_key[key] for name, key in keys.items()})
+        if not spec.destinations:
+            return made
+        shown = await self.link_maker.sign_listed(
+            subject.prefix,
+            subject.metadata.name,
+            spec,
+            [name for name in artifacts.listed(spec) if name != LEDGER_FILE],
+        )
+        update = {
+            "deliver_until": secret.deliver_until(spec, ordered_at),
+            "downloads": {name: links.download_url for name, links in shown.items()},
+            "downloads_expire_at": min((links.expire_at for links in shown.values()), default=None),
+            "entries": await self.store.sign_ledger(subject.prefix, secret.planned_entries(spec), ttl),
+        }
+        return made.model_copy(update=update)
+
+    async def renew(self, subject: Subject, spec: ReportSpec, job: Job, policy: Policy) -> None:
+        """Give a run links that work longer, if the credentials do by now. Raises StoreError, ClusterError."""
+        links = await self.sign(subject, spec, job.ordered_at, again=True)
+        if job.links_expire_at is not None and links.expires_at <= job.links_expire_at:
+            return
+        await self.cluster.replace_secret(secret.manifest(subject, spec, policy, links, job.ordered_at))
+        noted = renewal.annotations(spec, links, job.ordered_at)
+        name, end = job.metadata.name, noted.get(LINKS_EXPIRE_ANNOTATION)
+        await self.cluster.annotate_job(subject.metadata.namespace, name, {LINKS_EXPIRE_ANNOTATION: end})
