@@ -102,7 +102,7 @@ class Actor:
     async def _start_run(self, facts: Facts) -> Facts:
         subject, spec = facts.subject, self._spec(facts.subject)
         await self.store.ensure_bucket()
-        links = await self._run_links.sign(subject, spec, facts.now)
+        links = await self._run_links.sign(subject, spec, facts.rules, facts.now)
         of_job = job.manifest(subject, spec, self.defaults)
         of_job["metadata"]["annotations"] = renewal.annotations(spec, links, facts.now)
         of_secret = secret.manifest(subject, spec, facts.rules.policy, links, facts.now)
@@ -142,7 +142,7 @@ class Actor:
     async def _renew_links(self, facts: Facts) -> None:
         if facts.job is not None:
             spec = self._spec(facts.subject)
-            await self._run_links.renew(facts.subject, spec, facts.job, facts.rules.policy)
+            await self._run_links.renew(facts.subject, spec, facts.job, facts.rules)
 
     @property
     def _run_links(self) -> RunLinks:

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION
-from report_operator.api.policy import Policy
+from report_operator.api.relay import Access
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, Links
 from report_operator.cluster.client import Cluster
 from report_operator.control.links import LinkMaker
-from report_operator.plan import artifacts, renewal, secret, uploads
+from report_operator.plan import artifacts, relay, renewal, secret, uploads
 from report_operator.plan.objects import Job
+from report_operator.plan.policy import Rules
 from report_operator.plan.subject import Subject
 from report_operator.store.store import Store
 
@@ -25,7 +26,9 @@ class RunLinks:
     scratch_size: int
     """Bytes that a run can write at most."""
 
-    async def sign(self, subject: Subject, spec: ReportSpec, ordered_at: datetime, *, again: bool = False) -> Links:
+    async def sign(
+        self, subject: Subject, spec: ReportSpec, rules: Rules, ordered_at: datetime, *, again: bool = False
+    ) -> Links:
         """Return the links of a run that was ordered then; `again` when it has some already. Raises StoreError."""
         ttl, splits = secret.links_ttl(spec), uploads.splits(spec, self.scratch_size)
         keys = {name: subject.prefix + name for name in secret.planned_files(spec)}
@@ -44,16 +47,23 @@ class RunLinks:
             "deliver_until": secret.deliver_until(spec, ordered_at),
             "downloads": {name: links.download_url for name, links in shown.items()},
             "downloads_expire_at": min((links.expire_at for links in shown.values()), default=None),
+            "relay": _relay_access(subject, spec, rules, ordered_at + ttl),
             "entries": await self.store.sign_ledger(subject.prefix, secret.planned_entries(spec), ttl),
         }
         return made.model_copy(update=update)
 
-    async def renew(self, subject: Subject, spec: ReportSpec, job: Job, policy: Policy) -> None:
+    async def renew(self, subject: Subject, spec: ReportSpec, job: Job, rules: Rules) -> None:
         """Give a run links that work longer, if the credentials do by now. Raises StoreError, ClusterError."""
-        links = await self.sign(subject, spec, job.ordered_at, again=True)
+        links = await self.sign(subject, spec, rules, job.ordered_at, again=True)
         if job.links_expire_at is not None and links.expires_at <= job.links_expire_at:
             return
-        await self.cluster.replace_secret(secret.manifest(subject, spec, policy, links, job.ordered_at))
+        await self.cluster.replace_secret(secret.manifest(subject, spec, rules.policy, links, job.ordered_at))
         noted = renewal.annotations(spec, links, job.ordered_at)
         name, end = job.metadata.name, noted.get(LINKS_EXPIRE_ANNOTATION)
         await self.cluster.annotate_job(subject.metadata.namespace, name, {LINKS_EXPIRE_ANNOTATION: end})
+
+
+def _relay_access(subject: Subject, spec: ReportSpec, rules: Rules, until: datetime) -> Access | None:
+    if rules.relay is None or not relay.is_wanted(spec.destinations):
+        return None
+    return rules.relay.access(subject, rules.policy, until)
