@@ -1,7 +1,6 @@
 """Makes the Job that sends again what a run has not delivered."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from pydantic import ValidationError
 
@@ -13,7 +12,7 @@ from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, Links
 from report_operator.control.jobs import JobMaker
 from report_operator.control.links import LinkMaker
-from report_operator.plan import names, redelivery_order, secret
+from report_operator.plan import names, redelivery_order, relay, secret
 from report_operator.plan.facts import Facts, StartRedelivery
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.subject import Subject
@@ -38,7 +37,7 @@ class Redeliverer:
         order = await self._order(subject, spec, wanted)
         if isinstance(order, str):
             return replace(facts, nothing_to_send=order)
-        links = await self._links(subject, spec, order, token, facts.now)
+        links = await self._links(facts, spec, order, token)
         of_run = secret.manifest(subject, spec, facts.rules.policy, links, facts.now)
         made = await self.jobs.make(
             subject,
@@ -69,9 +68,8 @@ class Redeliverer:
         order = redelivery_order.order(spec, ledger, wanted.states, {name: signed[key] for name, key in keys.items()})
         return order if order.again else f"{LEDGER_FILE} in the store names no delivery that is to be sent again."
 
-    async def _links(
-        self, subject: Subject, spec: ReportSpec, order: RedeliveryOrder, token: str, now: datetime
-    ) -> Links:
+    async def _links(self, facts: Facts, spec: ReportSpec, order: RedeliveryOrder, token: str) -> Links:
+        subject, now = facts.subject, facts.now
         ttl, keys = secret.links_ttl(spec), {name: subject.prefix + name for name in redelivery_order.WRITTEN}
         signed = await self.store.sign_uploads(dict.fromkeys(keys.values()), ttl)
         own_folder = names.redelivery_prefix(subject.prefix, token)
@@ -87,5 +85,6 @@ class Redeliverer:
             deliver_until=secret.deliver_until(spec, now),
             downloads={name: links.download_url for name, links in shown.items()},
             downloads_expire_at=min((links.expire_at for links in shown.values()), default=None),
+            relay=relay.leave(facts.rules.relay, subject, spec, facts.rules.policy, now + ttl),
             entries=await self.store.sign_ledger(own_folder, order.again, ttl),
         )

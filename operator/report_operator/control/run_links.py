@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION
-from report_operator.api.relay import Access
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, Links
 from report_operator.cluster.client import Cluster
@@ -47,7 +46,7 @@ class RunLinks:
             "deliver_until": secret.deliver_until(spec, ordered_at),
             "downloads": {name: links.download_url for name, links in shown.items()},
             "downloads_expire_at": min((links.expire_at for links in shown.values()), default=None),
-            "relay": _relay_access(subject, spec, rules, ordered_at + ttl),
+            "relay": relay.leave(rules.relay, subject, spec, rules.policy, ordered_at + ttl),
             "entries": await self.store.sign_ledger(subject.prefix, secret.planned_entries(spec), ttl),
         }
         return made.model_copy(update=update)
@@ -61,9 +60,3 @@ class RunLinks:
         noted = renewal.annotations(spec, links, job.ordered_at)
         name, end = job.metadata.name, noted.get(LINKS_EXPIRE_ANNOTATION)
         await self.cluster.annotate_job(subject.metadata.namespace, name, {LINKS_EXPIRE_ANNOTATION: end})
-
-
-def _relay_access(subject: Subject, spec: ReportSpec, rules: Rules, until: datetime) -> Access | None:
-    if rules.relay is None or not relay.is_wanted(spec.destinations):
-        return None
-    return rules.relay.access(subject, rules.policy, until)

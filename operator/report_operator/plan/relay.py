@@ -1,12 +1,11 @@
 """The platform team's mail relay, and the leave of runs to use it."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from report_operator.api.destinations import Destination
 from report_operator.api.policy import Policy
 from report_operator.api.relay import Access, Grant
+from report_operator.api.report import ReportSpec
 from report_operator.plan.subject import Subject
 
 
@@ -34,6 +33,9 @@ class MailRelay:
         return Access(host=self.host, port=self.port, sender=self.sender, username=username, password=password)
 
 
-def is_wanted(destinations: Iterable[Destination]) -> bool:
-    """Return whether any of these destinations needs the relay."""
-    return any(each.email is not None and each.email.server is None for each in destinations)
+def leave(
+    relay: MailRelay | None, subject: Subject, spec: ReportSpec, policy: Policy, expires_at: datetime
+) -> Access | None:
+    """Return how a run reaches the relay; None when there is none, or no destination needs it."""
+    needed = any(each.email is not None and each.email.server is None for each in spec.destinations)
+    return relay.access(subject, policy, expires_at) if relay is not None and needed else None

@@ -9,6 +9,7 @@ import pytest
 
 from report_operator.api.conditions import Reason
 from report_operator.api.deliveries import DeliveryState, Entry
+from report_operator.api.relay import Access
 from report_operator.api.run import Rendered
 from report_operator.run import delivery
 from report_operator.run.failure import RunError
@@ -17,6 +18,7 @@ from report_operator.run.publish import publish
 from report_operator.run.render import render
 from tests.run.conftest import PERIOD
 from tests.support import mail_server
+from tests.support import relay as relay_process
 from tests.support.mail_server import HOST, PASSWORD, USERNAME, MailServer
 from tests.support.ports import free_ports
 from tests.support.shipping import FILES, Shipment
@@ -305,6 +307,44 @@ def test_what_the_author_has_to_mend(
         assert server.mails == []
         assert len(server.logins) <= 2, "a wrong password again and again would lock the account"
         assert password.encode() not in b" ".join(shipment.stored().values())
+
+
+@pytest.mark.requirement("A8")
+def test_without_a_server_the_platform_s_relay_takes_the_mails(ship: Ship, tmp_path: Path) -> None:
+    """The real server asks for a login and TLS; neither is in the run. Its answers are those of the ledger."""
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    everybody = [address(number) for number in range(12)] + ["ann@elsewhere.com"]
+    with mail_server.running(folder, start_tls=True, login=True) as server:
+        server.recipient_answer = lambda to: "550 5.1.1 no such user" if to == address(3) else None
+        upstream = {"encryption": "StartTLS", "username": USERNAME, "password": PASSWORD, "ca_file": folder / "ca.crt"}
+        with relay_process.running(server.port, **upstream) as relay:
+            shipment = ship({"name": "mail", "email": {"fromName": "Traffic, weekly", "to": everybody}})
+            grant = relay_process.grant(run_id=shipment.request.run_id)
+            username, password = grant.credentials(relay_process.KEY.encode())
+            access = Access(
+                host=HOST,
+                port=relay.server_address[1],
+                sender=relay_process.SENDER,
+                username=username,
+                password=password,
+            )
+            shipment.write_links(shipment.links().model_copy(update={"relay": access}))
+            publish(shipment.request, composed(shipment), shipment.workspace)
+        assert server.connections <= 8
+    entries = shipment.ledger()
+    assert states(entries) == dict.fromkeys(everybody, "Sent") | dict.fromkeys([address(3), everybody[-1]], "Failed")
+    assert "refuses recipient r3@example.com: 550 5.1.1 no such user" in (entries[3].last_error or "")
+    assert "recipientDomains: allowed: example.com" in (entries[-1].last_error or "")
+    assert {str(mail.message["From"]) for mail in server.mails} == {f'"Traffic, weekly" <{relay_process.SENDER}>'}
+    assert {mail.protected and mail.login for mail in server.mails} == {True}
+    assert PASSWORD.encode() not in b" ".join(shipment.stored().values())
+
+
+def test_a_platform_without_a_relay(ship: Ship) -> None:
+    shipment = ship({"name": "mail", "email": {"to": ["ann@example.com"]}})
+    [entry] = post(shipment)
+    assert (entry.state, "there is no mail relay" in (entry.last_error or "")) == (DeliveryState.FAILED, True)
 
 
 def test_a_server_without_tls_gets_nothing(ship: Ship, mails: MailServer) -> None:
