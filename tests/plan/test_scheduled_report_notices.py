@@ -69,7 +69,10 @@ class TestNotices:
         assert params["message"] == "The last slot of the schedule team-a/weekly failed."
         assert params["details"][0] == "Failed: It has Failed."
         assert f"Report {failed}" in params["details"][1]
-        assert "kubectl logs" in params["details"][3]
+        assert (
+            params["details"][2] == "The run was ended, or never began, before it could hand over the end of its log."
+        )
+        assert "kubectl logs" in params["details"][4]
         email, webhook = told["spec"]["destinations"]
         assert email["email"]["to"] == ["ops@example.com"]
         assert email["email"]["subject"] == "{{ report.title }}"
@@ -108,6 +111,44 @@ class TestNotices:
             "The last 120 slots",
         ]
 
+    def test_the_end_of_the_log_is_told(self) -> None:
+        world = failing("2026-05-04 08:00", **DAILY, **OWNERS)
+        world.operate(to="2026-05-04 09:00")
+        [name] = runs(world)
+        world.end(name, "Failed")
+        world.reports[name]["status"] |= {"stage": "fetch", "log": ["08:59:58 info stage fetch starts", "{{ secret }}"]}
+        world.operate()
+        [told] = notices(world)
+        params = told["spec"]["template"]["params"]
+        assert params["log"] == ["08:59:58 info stage fetch starts", "{{ secret }}"]
+        assert not [line for line in params["details"] if "end of its log" in line]
+        assert "The end of its log" in told["spec"]["sections"][0]["blocks"][0]["text"]["content"]
+
+    @pytest.mark.parametrize(
+        ("reason", "stage", "says"),
+        [
+            ("OutOfMemory", "render", "Stage render was ended, or never began, before it could hand over"),
+            ("DeliveryFailed", "", "The files were made; what was not sent is in the artifact deliveries.json."),
+        ],
+    )
+    def test_why_there_is_no_end_of_a_log(self, reason: str, stage: str, says: str) -> None:
+        world = failing("2026-05-04 08:00", **DAILY, **OWNERS)
+        world.operate(to="2026-05-04 09:00")
+        [name] = runs(world)
+        world.end(name, "Failed")
+        world.reports[name]["status"] |= {"reason": reason, "stage": stage}
+        world.operate()
+        assert notices(world)[0]["spec"]["template"]["params"]["details"][2].startswith(says)
+
+    def test_a_later_notice_lists_what_failed_since(self) -> None:
+        world = failing("2026-05-04 08:00", **MINUTELY, **OWNERS, history={"failed": 5})
+        for minute in range(1, 64):
+            slot(world, f"2026-05-04 {8 + minute // 60:02}:{minute % 60:02}", "Failed")
+        first, second = (each["spec"]["template"]["params"]["details"] for each in notices(world))
+        assert not [line for line in first if "Since" in line]
+        kept = ", ".join(f"2026-05-04T{time}:00Z" for time in ("08:56", "08:57", "08:58", "08:59", "09:00"))
+        assert second[0] == f"Since the last notice: 59: 54 before, and {kept}"
+
     def test_what_an_hour_held_back_is_told_when_it_is_over(self) -> None:
         world = failing("2026-05-04 08:00", schedule=["1,2 8 * * *"], **OWNERS)
         for time in ("2026-05-04 08:01", "2026-05-04 08:02"):
@@ -123,7 +164,7 @@ class TestNotices:
         for hour, phase in ((9, "Failed"), (10, "Failed"), (11, "Succeeded"), (12, "Succeeded")):
             slot(world, f"2026-05-04 {hour:02}:00", phase)
         assert titles(world) == ["weekly failed", "weekly failed", "weekly succeeds again"]
-        assert world.status["notices"] == {"lastTime": "2026-05-04T10:00:00Z"}
+        assert world.status["notices"] == {"inARow": 0, "lastTime": "2026-05-04T10:00:00Z"}
 
     def test_an_edit_forgives_without_a_word(self) -> None:
         world = failing("2026-05-04 08:00", **HOURLY, **OWNERS)

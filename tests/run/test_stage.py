@@ -107,6 +107,9 @@ def test_a_failure_is_told(
     assert (outcome.failure.reason, outcome.failure.stage) == (reason, Stage.FETCH)
     assert f"{reason}: {outcome.failure.message}" in [line["message"] for line in log if line["level"] == "error"]
     assert not [line for line in log if "exception" in line]
+    assert outcome.failure.log, "what the log said before"
+    told = [line.partition(" ")[2] for line in outcome.failure.log]
+    assert told == [f"{line['level']} {line['message']}"[:191] for line in log[:-1]][-10:]
 
 
 def test_a_fault_of_ours_is_told_without_its_traceback(workspace: Workspace) -> None:
@@ -156,16 +159,19 @@ def test_a_disk_that_fills_up(put_request: Callable[..., None], workspace: Works
     assert "table 'large'" in outcome.failure.message
 
 
+@pytest.mark.parametrize("before", [[], ["✓" * 200] * 10])
 @pytest.mark.parametrize("message", ["x" * 6000, "✓" * 6000, "\x01" * 1499, "short"])
-def test_a_message_fits_into_what_the_kubelet_keeps(message: str) -> None:
+def test_a_message_fits_into_what_the_kubelet_keeps(message: str, before: list[str]) -> None:
     from report_operator.run.stage import _failed  # noqa: PLC0415
 
-    text = _failed(Stage.RENDER, Reason.QUERY_FAILED, message)
+    text = _failed(Stage.RENDER, Reason.QUERY_FAILED, message, before)
     assert len(text) <= TERMINATION_MESSAGE_LIMIT
     failure = Outcome.model_validate_json(text).failure
     assert failure
     assert failure.message.rstrip("…") == message[: len(failure.message.rstrip("…"))]
     assert (failure.message == message) is (message == "short")
+    assert failure.log == before[: len(failure.log)]
+    assert message != "short" or len(failure.log) == min(len(before), 6), "as much as there is room for"
 
 
 @pytest.mark.parametrize("metrics", [1, 200])

@@ -226,6 +226,9 @@ class ReportStatus(Model):
     completion_time: Time | None = None
     """When the run had ended and was recorded."""
     metrics: Annotated[
+    log: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=10), LIST_ATOMIC] = []
+    """The last lines of the log of the stage that failed, without credentials; empty where it was ended before it could
+    tell."""
         dict[str, Annotated[str, Field(max_length=200)]],
         Field(max_length=64),
     ] = {}

@@ -14,11 +14,14 @@ from pydantic import Field
 
 from report_operator.api.conditions import Reason, Stage
 from report_operator.api.deliveries import Delivery
-from report_operator.api.fields import FreeJson, Model, Time
+from report_operator.api.fields import LIST_ATOMIC, FreeJson, Model, Time
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.policy import Policy
 from report_operator.api.relay import Access
 from report_operator.api.report import ReportSpec
+
+LogTail = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=10), LIST_ATOMIC]
+"""The last lines of a log, without credentials."""
 
 EXIT_OK = 0
 EXIT_USER_ERROR = 64
@@ -231,6 +234,8 @@ class Failure(Model):
 
 
 class Outcome(Model):
+    log: LogTail = []
+    """The last lines of its log before that."""
     """The content of a termination message; exactly one member is set."""
 
     result: Result | None = None

@@ -122,6 +122,8 @@ class Notices(Model):
     failed_until: Time | None = None
     """They know that slots until this time have failed; not set when all is well as far as they know."""
     last_time: Time | None = None
+    in_a_row: Annotated[int, Field(ge=0), INT32] = 0
+    """How many slots in a row they know to have failed."""
     """When they were last told of failures."""
 
 

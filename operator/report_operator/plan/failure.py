@@ -36,6 +36,8 @@ class Cause:
     reason: Reason
     message: str
     stage: Stage | None = None
+    log: tuple[str, ...] = ()
+    """The end of the stage's log, where it could still tell."""
 
 
 def goes_on(deadline: str) -> str:
@@ -144,7 +146,7 @@ def _of_exit(pod: Pod, stage: Stage, terminated: Terminated) -> Cause:
         return Cause(Reason.OUT_OF_MEMORY, _memory_message(pod, stage), stage)
     outcome = outcome_of(terminated)
     if outcome is not None and outcome.failure is not None:
-        return Cause(outcome.failure.reason, outcome.failure.message, stage)
+        return Cause(outcome.failure.reason, outcome.failure.message, stage, tuple(outcome.failure.log))
     if _was_ended(pod):
         return Cause(Reason.POD_LOST, f"Pod {pod.metadata.name} was ended from outside during {stage}.", stage)
     said = f": {terminated.reason} {terminated.message[:300]}" if terminated.reason == "StartError" else "."

@@ -1,7 +1,7 @@
 """How far a run is: from its Job, pods and Events to one of going on, failed, ended well."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from report_operator.api.conditions import Phase, Reason, Stage
@@ -75,7 +75,7 @@ def of_run(job: Job, pods: Sequence[Pod], events: Sequence[Event], run: Run, las
         attempts = min(max(failures, 1), run.retries + 1)
         cause = failure.of_ended_job(job, counted or pods, run.timeout, last_seen)
         after = f" (after {attempts} attempts)" if attempts > 1 else ""
-        return Failed(Cause(cause.reason, cause.message + after, cause.stage), attempts)
+        return Failed(replace(cause, message=cause.message + after), attempts)
     return _going(job, pods, events, failures, run)
 
 

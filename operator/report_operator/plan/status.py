@@ -89,7 +89,7 @@ def of_going(facts: Facts, job: Job, phase: Phase, cause: Cause, attempt: int) -
 def of_failure(facts: Facts, job: Job | None, cause: Cause, attempt: int | None) -> ReportStatus:
     """Return the final status of a generation that has no artifacts."""
     base = _of_run(facts, job, attempt)
-    update = {"phase": Phase.FAILED, "stage": cause.stage, "completion_time": _seconds(facts.now)}
+    update = {"phase": Phase.FAILED, "stage": cause.stage, "completion_time": _seconds(facts.now), "log": [*cause.log]}
     status = _with_cause(facts, base.model_copy(update=update), cause)
     is_sent = facts.subject.spec is not None and facts.subject.spec.destinations
     kinds = (ConditionType.RENDERED, ConditionType.DELIVERED) if is_sent else ()

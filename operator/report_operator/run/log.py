@@ -3,12 +3,15 @@
 import json
 import logging
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 _QUIET = ("httpx", "httpcore", "fontTools", "weasyprint")
 """Loggers that tell of every single thing; httpx would tell signed links."""
+_TAIL, _TAIL_LINE = 10, 200
+"""Lines of the tail, and characters of each."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -34,11 +37,32 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(content, ensure_ascii=False)
 
 
-def configure(fields: Mapping[str, str], redact: Callable[[str], str]) -> None:
-    """Send all records of this process, warnings of Python too, to standard output."""
-    handler = logging.StreamHandler(sys.stdout)
+class Tail(logging.Handler):
+    """Remembers the last records: time (UTC), level and message, without tracebacks."""
+
+    def __init__(self, redact: Callable[[str], str]) -> None:
+        super().__init__()
+        self._redact = redact
+        self._lines: deque[str] = deque(maxlen=_TAIL)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember a record."""
+        time = datetime.fromtimestamp(record.created, UTC)
+        message = " ".join(self._redact(record.getMessage()).split())
+        self._lines.append(f"{time:%H:%M:%S} {record.levelname.lower()} {message}"[:_TAIL_LINE])
+
+    @property
+    def lines(self) -> list[str]:
+        """Return what is remembered, oldest first."""
+        return list(self._lines)
+
+
+def configure(fields: Mapping[str, str], redact: Callable[[str], str]) -> Tail:
+    """Send all records of this process, warnings of Python too, to standard output; return their tail."""
+    handler, tail = logging.StreamHandler(sys.stdout), Tail(redact)
     handler.setFormatter(JsonFormatter(fields, redact))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[handler, tail], force=True)
     logging.captureWarnings(capture=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    return tail

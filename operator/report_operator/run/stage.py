@@ -36,18 +36,19 @@ def main(stage: Stage, workspace: Workspace) -> int:
     """Run one stage; return its exit code. Nothing is raised: what goes wrong is in the termination message."""
     _end_on_sigterm()
     redact = Redactor.of(workspace.secrets)
+    tail = log.configure({"stage": stage.value}, redact)
     try:
-        log.configure({"stage": stage.value}, redact)
         request = Request.model_validate_json(workspace.request.read_bytes())
         report = f"{request.namespace}/{request.name}"
-        log.configure({"stage": stage.value, "report": report, "run_id": request.run_id}, redact)
+        tail = log.configure({"stage": stage.value, "report": report, "run_id": request.run_id}, redact)
         _log.info("stage %s starts", stage)
         result = run_stage(stage, request, workspace)
         _log.info("stage %s is done", stage)
     # The border of the process: whatever goes wrong is told in the same way.
     except Exception as error:  # noqa: BLE001
+        before = tail.lines
         failure = as_run_error(error, stage)
-        outcome = _failed(stage, failure.reason, redact(failure.message))
+        outcome = _failed(stage, failure.reason, redact(failure.message), before)
         workspace.termination_log.write_bytes(outcome)
         return failure.exit_code
     if result is not None:
@@ -118,13 +119,14 @@ def _message(result: Result) -> bytes:
     return _encoded(Outcome(result_sha256=hashlib.sha256(json_bytes(result)).hexdigest()))
 
 
-def _failed(stage: Stage, reason: Reason, message: str) -> bytes:
-    """Return the termination message of a failure, its text cut where the kubelet would cut it off."""
+def _failed(stage: Stage, reason: Reason, message: str, before: list[str]) -> bytes:
+    """Return the termination message of a failure, cut where the kubelet would cut it off: first the log before it."""
     text = message if len(message) <= _MESSAGE_LIMIT else f"{message[: _MESSAGE_LIMIT - 1]}…"
-    outcome = _encoded(Outcome(failure=Failure(reason=reason, message=text, stage=stage)))
-    while len(outcome) > TERMINATION_MESSAGE_LIMIT:
-        text = f"{text[: len(text) * 3 // 4]}…"
-        outcome = _encoded(Outcome(failure=Failure(reason=reason, message=text, stage=stage)))
+    failure = Failure(reason=reason, message=text, stage=stage, log=before)
+    while len(outcome := _encoded(Outcome(failure=failure))) > TERMINATION_MESSAGE_LIMIT:
+        shorter = {"log": failure.log[1:]} if failure.log else {"message": f"{text[: len(text) * 3 // 4]}…"}
+        failure = failure.model_copy(update=shorter)
+        text = failure.message
     return outcome
 
 

@@ -51,6 +51,9 @@ class Child:
     phase: str = ""
     reason: str = ""
     message: str = ""
+    stage: str = ""
+    log: tuple[str, ...] = ()
+    """The end of the log, where the run failed."""
     run_id: str = ""
     completed_at: datetime | None = None
     is_owned: bool = False
@@ -78,6 +81,8 @@ class Child:
             phase=status.get("phase") or "",
             reason=status.get("reason") or "",
             message=status.get("message") or "",
+            stage=status.get("stage") or "",
+            log=tuple(status.get("log") or ()),
             run_id=status.get("runID") or "",
             completed_at=_time(status.get("completionTime")),
             is_owned=any(o["uid"] == labels[SCHEDULE_UID_LABEL] for o in metadata.get("ownerReferences") or ()),

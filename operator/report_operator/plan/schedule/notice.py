@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from report_operator.api.conditions import Reason
 from report_operator.api.metadata import API_VERSION, Trigger
 from report_operator.api.policy import Policy
 from report_operator.api.schedule import ScheduledReportSpec
@@ -27,7 +28,17 @@ _TEXT = """\
 {% for line in params.details %}
 * {{ line }}
 {% endfor %}
+{% if params.log %}
+The end of its log:
+
+{% for line in params.log %}
+* {{ line }}
+{% endfor %}
+{% endif %}
 """
+_DELIVERY = (Reason.DELIVERY_FAILED, Reason.DELIVERY_UNKNOWN)
+_SLOTS = 20
+"""Slots that a notice lists."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,8 @@ class Notice:
     title: str
     message: str
     details: Sequence[str]
+    log: Sequence[str] = ()
+    """The end of the last run's log."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +81,8 @@ def tell(
         return Telling(known)
     if known.last_time is not None and now < known.last_time + INTERVAL:
         return Telling(known, wake_at=known.last_time + INTERVAL)
-    told = Notices(failed_until=counted.counted_until, last_time=now)
-    return Telling(told, _of_failures(subject, spec, counted, runs))
+    told = Notices(failed_until=counted.counted_until, in_a_row=counted.in_a_row, last_time=now)
+    return Telling(told, _of_failures(subject, spec, counted, known, runs))
 
 
 def manifest(subject: Subject, spec: ScheduledReportSpec, notice: Notice, policy: Policy) -> dict[str, Any]:
@@ -78,9 +91,10 @@ def manifest(subject: Subject, spec: ScheduledReportSpec, notice: Notice, policy
         **place(subject, name(subject, notice), spec),
         "labels": labels(subject, Trigger.NOTICE),
     }
+    params = {"message": notice.message, "details": list(notice.details), "log": list(notice.log)}
     report = {
         "title": notice.title,
-        "template": {"name": "standard", "params": {"message": notice.message, "details": list(notice.details)}},
+        "template": {"name": "standard", "params": params},
         "sections": [{"blocks": [{"text": {"content": _TEXT}}]}],
         "outputs": [{"format": NOTICE_FORMAT.value}],
         "destinations": [_with_texts(each.to_wire()) for each in spec.on_failure.notify] if spec.on_failure else [],
@@ -120,7 +134,9 @@ def _of_recovery(subject: Subject, known: Notices, first: Child) -> Notice:
     )
 
 
-def _of_failures(subject: Subject, spec: ScheduledReportSpec, counted: Failures, runs: Sequence[Child]) -> Notice:
+def _of_failures(
+    subject: Subject, spec: ScheduledReportSpec, counted: Failures, known: Notices, runs: Sequence[Child]
+) -> Notice:
     schedule, namespace = subject.metadata.name, subject.metadata.namespace
     count = "The last slot" if counted.in_a_row == 1 else f"The last {counted.in_a_row} slots"
     message = f"{count} of the schedule {namespace}/{schedule} failed."
@@ -132,18 +148,40 @@ def _of_failures(subject: Subject, spec: ScheduledReportSpec, counted: Failures,
         key=f"failed/{rfc3339(counted.counted_until)}",
         title=f"{schedule} failed",
         message=message,
-        details=_cause(last, namespace) if last is not None else [],
+        details=[*_digest(counted, known, failed), *(_cause(last, namespace) if last is not None else [])],
+        log=last.log if last is not None else [],
     )
 
 
+def _digest(counted: Failures, known: Notices, failed: Sequence[Child]) -> list[str]:
+    """Return what has failed since the notice before; empty when that is what the message says."""
+    count = counted.in_a_row - known.in_a_row
+    if known.failed_until is None or count < 1:
+        return []
+    after = known.failed_until
+    slots = sorted({child.slot for child in failed if after < child.slot <= counted.counted_until})[-_SLOTS:]
+    others = f"{count - len(slots)} before, and " if count > len(slots) else ""
+    return [f"Since the last notice: {count}: {others}{', '.join(map(rfc3339, slots))}"]
+
+
 def _cause(last: Child, namespace: str) -> list[str]:
+    silent = [] if last.log else [_silence(last)]
     return [
         f"{last.reason}: {last.message}",
         _run(last),
+        *silent,
         f"Look at it: kubectl describe report {last.name} --namespace {namespace}",
         f"Log, for as long as the Job is kept: kubectl logs --namespace {namespace} --all-containers --selector"
         f" report-operator.io/report={last.name}",
     ]
+
+
+def _silence(last: Child) -> str:
+    """Return why there is no end of a log."""
+    if last.reason in _DELIVERY:
+        return "The files were made; what was not sent is in the artifact deliveries.json."
+    where = f"Stage {last.stage}" if last.stage else "The run"
+    return f"{where} was ended, or never began, before it could hand over the end of its log."
 
 
 def _run(child: Child) -> str:
