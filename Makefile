@@ -1,7 +1,7 @@
 # Every target does its own set-up. Start with `make demo` or `make test`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generate verify bench bench-schedule cluster lock clean
+.PHONY: help demo test lint format generate verify bench bench-schedule bench-delivery cluster lock clean
 
 PY := .venv/bin/python
 CLUSTER := report-operator
@@ -10,7 +10,7 @@ KUBECONFIG_FILE := $(CACHE)/$(CLUSTER).kubeconfig
 
 # What tests and the demo need of Debian beside what tests/localcluster installs by itself:
 # databases to read from, the libraries and fonts that WeasyPrint draws with, a browser to look at pages.
-PACKAGES := chromium etcd-server fonts-dejavu-core fonts-inter libharfbuzz-subset0 libpango-1.0-0 libpangoft2-1.0-0 \
+PACKAGES := chromium curl etcd-server fonts-dejavu-core fonts-inter libharfbuzz-subset0 libpango-1.0-0 libpangoft2-1.0-0 \
             openssl poppler-utils postgresql
 
 # $(call timed,what,command): say what is done, do it, say how long it took.
@@ -46,6 +46,9 @@ bench: .venv/ready .venv/packages ## Measure runs beside bare Jobs, into docs/be
 
 bench-schedule: .venv/ready .venv/packages ## Measure 10,000 schedules beside CronJobs, into docs/benchmarks.md
 	$(call timed,bench-schedule,$(PY) -m tools.bench.schedule --page docs/benchmarks.md)
+
+bench-delivery: .venv/ready .venv/packages ## Measure large uploads beside curl, into docs/benchmarks.md
+	$(call timed,bench-delivery,$(PY) -m tools.bench.delivery --page docs/benchmarks.md)
 
 cluster: .venv/ready ## A Ready one-node Kubernetes
 	$(call timed,cluster,tests/localcluster/kind get clusters | grep -qx $(CLUSTER) || tests/localcluster/kind create cluster --name $(CLUSTER) --kubeconfig $(KUBECONFIG_FILE))

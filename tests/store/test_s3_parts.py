@@ -1,16 +1,21 @@
 """Uploads in parts on a real S3 (SeaweedFS): only who has the links uploads, and nothing is there by half."""
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
-from report_operator.api.run import Parts
+from report_operator.api.run import Links, Parts
 from report_operator.plan.uploads import Split
-from report_operator.store.s3 import S3Store
+from report_operator.store.s3 import S3Settings, S3Store
+from report_operator.store.s3_parts import PartUploads
+from tests.support import http_server
+from tests.support.http_server import Answer
 from tests.support.seaweedfs import BUCKET, SeaweedFS
 
 FOLDER = "team-a/weekly/uid-1/"
@@ -102,8 +107,9 @@ async def test_new_links_go_on_with_the_upload(store: S3Store, http: httpx.Async
 
 
 async def test_of_several_uploads_the_links_are_of_the_newest(store: S3Store, http: httpx.AsyncClient) -> None:
-    """An operator that was ended between its Secret and its Job begins anew."""
+    """An operator that was ended between its Secret and its Job begins anew; stores count in whole seconds."""
     await signed(store)
+    await asyncio.sleep(1)
     newest = await signed(store)
     assert newest is not None
     tag = await put(http, newest, 0)
@@ -134,3 +140,34 @@ async def test_deleting_a_folder_deletes_its_unfinished_uploads(store: S3Store) 
     await signed(store)
     await store.delete(FOLDER)
     assert await listed(store) == []
+
+
+@pytest.mark.parametrize(("code", "status"), [("AccessDenied", 403), ("NotImplemented", 501)])
+async def test_a_store_that_does_not_tell_of_uploads(settings: S3Settings, code: str, status: int) -> None:
+    """A fake: the one identity of this SeaweedFS may do everything. Files are deleted all the same."""
+    with http_server.running() as web:
+        error = Answer(f"<Error><Code>{code}</Code></Error>".encode(), status)
+        listed = Answer(
+            f"<ListBucketResult><Contents><Key>reports/{KEY}</Key><Size>1</Size></Contents></ListBucketResult>".encode()
+        )
+        web.respond = lambda asked: error if "uploads" in asked.path else listed
+        denied = S3Store(replace(settings, endpoint=web.url))
+        await denied.abandon_uploads(FOLDER)
+        await denied.delete(FOLDER)
+        denied.close()
+    assert [asked.path for asked in web.asked if asked.method == "DELETE"] == [f"/{BUCKET}/reports/{KEY}"]
+
+
+async def test_the_links_of_the_largest_run_fit_into_a_secret(
+    settings: S3Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1,000 recipients, 16 files in 160 parts, and a session token as long as those of AWS: half a Secret (1 MiB)."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", base64.b64encode(hashlib.sha512(b"token").digest() * 20).decode())
+    monkeypatch.setattr(PartUploads, "begin", lambda *_: hashlib.sha512(b"id").hexdigest())  # It knows no such token.
+    signing = S3Store(settings)
+    files = {f"{FOLDER}sales-{number}.csv": Split(1 << 30, 10, "text/csv; charset=utf-8") for number in range(16)}
+    uploads = await signing.sign_uploads(files, HOUR)
+    entries = await signing.sign_ledger(FOLDER, map(str, range(1000)), HOUR)
+    signing.close()
+    links = Links(expires_at=uploads.expires_at, uploads=dict(uploads.by_key), entries=entries)
+    assert len(links.packed()) < 512 * 1024

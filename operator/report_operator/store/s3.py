@@ -227,10 +227,10 @@ class S3Store(Store):
         return content
 
     def _delete(self, folder: str) -> None:
-        self._parts.abort(f"{self._prefix}{folder}")
         # One by one: not every S3 has DeleteObjects, and a run has few files.
         for key, _ in list(self._list(folder)):
             self._inside.delete_object(Bucket=self._settings.bucket, Key=f"{self._prefix}{key}")
+        self._parts.abort(f"{self._prefix}{folder}")
 
 
 def _code(error: ClientError) -> str:

@@ -7,6 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+_UNTOLD = ("AccessDenied", "NotImplemented")
+_GONE = ("NoSuchUpload", "AccessDenied")
+
 
 @dataclass(frozen=True)
 class Unfinished:
@@ -39,13 +42,17 @@ class PartUploads:
     def list(self, prefix: str) -> Iterator[Unfinished]:
         """Yield those of all objects whose names start with `prefix`.
 
-        MinIO lists only those of one whole name (github.com/minio/minio, docs/minio-limits.md), and drops what nobody
-        has completed in a day by itself.
+        MinIO lists only those of one whole name, and drops what nobody has completed in a day by itself. A store that
+        does not tell of them, or not to us, has none: a rule of the bucket has to delete them.
         """
         pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
-        for page in pages:
-            for item in page.get("Uploads", []):
-                yield Unfinished(item["Key"], item["UploadId"], item["Initiated"].astimezone(UTC))
+        try:
+            for page in pages:
+                for item in page.get("Uploads", []):
+                    yield Unfinished(item["Key"], item["UploadId"], item["Initiated"].astimezone(UTC))
+        except ClientError as error:
+            if _code(error) not in _UNTOLD:
+                raise
 
     def abort(self, prefix: str) -> None:
         """Delete what was uploaded of unfinished objects whose names start with `prefix`."""
@@ -53,5 +60,9 @@ class PartUploads:
             try:
                 self.client.abort_multipart_upload(Bucket=self.bucket, Key=each.name, UploadId=each.upload_id)
             except ClientError as error:
-                if error.response.get("Error", {}).get("Code") != "NoSuchUpload":
+                if _code(error) not in _GONE:
                     raise
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,1 @@
+"""Large files into the store, and many mails."""

@@ -1,0 +1,27 @@
+"""Measure (f)."""
+
+import argparse
+
+from tools.bench import page
+from tools.bench.delivery import upload
+from tools.bench.figures import Section
+
+
+def main() -> None:
+    """Run everything. Takes some minutes on two cores with the sizes that are the default."""
+    parser = page.arguments("What publish sends, beside programs that do nothing else; all on this machine.")
+    parser.add_argument("--mebibytes", type=int, default=2048, help="size of the file to upload; 0 leaves that out")
+    parser.add_argument("--rounds", type=int, default=3, help="uploads of either kind, in turn")
+    options = parser.parse_args()
+    page.publish(_measure(options), options.page, options.output)
+
+
+def _measure(options: argparse.Namespace) -> list[Section]:
+    sections = []
+    if options.mebibytes:
+        sections.append(upload.measure(options.mebibytes, options.rounds))
+    return sections
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""(f) A large file into the store: the stage publish as a process, beside curl with the same file and store."""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from report_operator.api.outputs import OutputFormat
+from report_operator.api.report import ReportSpec
+from report_operator.api.run import RESULT_FILE, Links, Rendered, RenderedFile, Request, Result
+from report_operator.plan import uploads
+from report_operator.run.workspace import Workspace
+from report_operator.store.s3 import S3Settings, S3Store
+from tests.support import seaweedfs
+from tests.support.apiserver import ROOT
+from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
+from tools.bench.figures import Cell, Section, Table, spread
+from tools.bench.page import say
+
+_MIB = 1 << 20
+_SCRATCH = 10 << 30
+"""Bytes that a run can write, as the chart has it."""
+_NAME = "sales.csv"
+_PROGRAM = """
+import sys
+from pathlib import Path
+from report_operator.api.conditions import Stage
+from report_operator.run.stage import main
+from report_operator.run.workspace import Workspace
+code = main(Stage.PUBLISH, Workspace.under(Path(sys.argv[1])))
+status = Path("/proc/self/status").read_text()
+print(status.partition("VmHWM:")[2].split()[0])
+sys.exit(code)
+"""
+"""Tells the most memory that it had, in KiB. For an ended child the kernel tells its parent's, if that had more."""
+
+
+@dataclass(frozen=True)
+class _Upload:
+    seconds: float
+    peak: int = 0
+    """Bytes."""
+
+
+def measure(mebibytes: int, rounds: int) -> Section:
+    """Return the section of the page."""
+    with TemporaryDirectory(prefix="report-operator-bench-") as name, _store(Path(name)) as store:
+        workspace = Workspace.under(Path(name))
+        file = _write(workspace, mebibytes)
+        pairs = []
+        for number in range(rounds):
+            say(f"(f) upload {number + 1} of {rounds}: curl, then publish")
+            pairs.append((_with_curl(store, file), _with_publish(store, workspace)))
+    return _section(mebibytes, pairs)
+
+
+def _section(mebibytes: int, pairs: list[tuple[_Upload, _Upload]]) -> Section:
+    def rates(each: int) -> str:
+        middle, least, most = spread([mebibytes / pair[each].seconds for pair in pairs])
+        return f"{middle:,.0f} ({least:,.0f} to {most:,.0f})"
+
+    ratio = statistics.median(theirs.seconds / ours.seconds for theirs, ours in pairs)
+    peak = max(ours.peak for _, ours in pairs) / _MIB
+    rows: tuple[tuple[Cell, ...], ...] = (
+        ("curl, one PUT: MiB/s", rates(0), ""),
+        ("publish, from the start of its process to the end: MiB/s", rates(1), ""),
+        ("ratio, pair by pair, median", ratio, "at least 0.8"),
+        ("publish: most memory that it had (VmHWM), MiB", peak, "at most 128"),
+    )
+    intro = (
+        f"A file of {mebibytes:,} MiB into a SeaweedFS on this machine that runs in one process, {len(pairs)} times in "
+        "turn: with curl, and by the stage publish, which also makes SHA-256 and the MD5 of each part."
+    )
+    return Section("(f) Upload of a large file", intro, (Table(("upload", "median (range)", "goal"), rows),))
+
+
+@contextmanager
+def _store(folder: Path) -> Iterator[SeaweedFS]:
+    (folder / "store").mkdir()
+    os.environ |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+    with seaweedfs.running(folder / "store") as store:
+        yield store
+
+
+def _write(workspace: Workspace, mebibytes: int) -> Path:
+    """Write what the operator and the stages before leave; return the file."""
+    say(f"writing {mebibytes:,} MiB")
+    workspace.outputs.mkdir()
+    spec = {
+        "sources": [{"name": "sales", "http": {"url": "https://example.com/sales.csv", "format": "csv"}}],
+        "outputs": [{"format": "csv", "table": "sales"}],
+    }
+    request = Request(
+        run_id="bench-1",
+        namespace="bench",
+        name="bench",
+        created_at=datetime.now(UTC),
+        spec=ReportSpec.model_validate(spec),
+    )
+    workspace.request.write_text(json.dumps(request.to_wire()))
+    rendered = Rendered(files=[RenderedFile(name=_NAME, format=OutputFormat.CSV)])
+    workspace.rendered.write_text(json.dumps(rendered.to_wire()))
+    file = workspace.outputs / _NAME
+    with file.open("wb") as content:
+        for _ in range(mebibytes):
+            content.write(os.urandom(_MIB))
+    return file
+
+
+def _sign(store: SeaweedFS, spec: ReportSpec | None = None) -> Links:
+    """Return links to a place of their own: nothing there is replaced."""
+    there = S3Store(S3Settings(bucket=BUCKET, prefix=str(time.time_ns()), endpoint=store.endpoint, path_style=True))
+    splits = uploads.splits(spec, _SCRATCH) if spec else {}
+    signed = asyncio.run(there.sign_uploads({_NAME: splits.get(_NAME), RESULT_FILE: None}, timedelta(hours=1)))
+    there.close()
+    return Links(expires_at=signed.expires_at, uploads=dict(signed.by_key))
+
+
+def _with_curl(store: SeaweedFS, file: Path) -> _Upload:
+    url = _sign(store).uploads[_NAME].whole.url
+    begun = time.monotonic()
+    subprocess.run(["curl", "--silent", "--fail", "--upload-file", str(file), url], check=True)
+    return _Upload(time.monotonic() - begun)
+
+
+def _with_publish(store: SeaweedFS, workspace: Workspace) -> _Upload:
+    request = Request.model_validate_json(workspace.request.read_bytes())
+    workspace.links.write_bytes(_sign(store, request.spec).packed())
+    command = [sys.executable, "-c", _PROGRAM, str(workspace.request.parent)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "operator")}
+    begun = time.monotonic()
+    ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    seconds = time.monotonic() - begun
+    Result.model_validate(json.loads(workspace.termination_log.read_bytes())["result"])
+    return _Upload(seconds, int(ended.stdout.split()[-1]) * 1024)
