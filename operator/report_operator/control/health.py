@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from report_operator.control import metrics
 
@@ -38,9 +38,10 @@ async def serve(health: Health, host: str | None, port: int) -> web.AppRunner:
     async def readyz(_: web.Request) -> web.Response:
         return _answer(health.ready())
 
-    async def metrics_page(_: web.Request) -> web.Response:
+    async def metrics_page(request: web.Request) -> web.Response:
         health.collect()
-        return web.Response(body=generate_latest(metrics.REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        encode, kind = choose_encoder(request.headers.get("Accept", ""))  # Only OpenMetrics has exemplars.
+        return web.Response(body=encode(metrics.REGISTRY), headers={"Content-Type": kind})
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics_page)])

@@ -47,16 +47,29 @@ RUN_SECONDS = Histogram(
     registry=REGISTRY,
 )
 
+DELIVERIES = Counter(
+    "report_operator_deliveries",
+    "Deliveries of ended runs by how they ended: Sent, Failed, Unknown, Pending.",
+    ["state"],
+    registry=REGISTRY,
+)
+
 
 def observe_status(old: ReportStatus, new: ReportStatus) -> None:
-    """Count a run that has just ended."""
+    """Count a run that has just ended; the run id is the exemplar, where OpenMetrics is asked for."""
     ended = new.phase in ENDED and new.reason is not None
     if not ended or (old.phase is new.phase and old.run_id == new.run_id):
         return
-    phase = str(new.phase)
-    RUNS.labels(phase=phase, reason=str(new.reason)).inc()
+    phase, exemplar = str(new.phase), {"run_id": new.run_id} if new.run_id else None
+    RUNS.labels(phase=phase, reason=str(new.reason)).inc(exemplar=exemplar)
     if new.start_time is not None and new.completion_time is not None:
-        RUN_SECONDS.labels(phase=phase).observe((new.completion_time - new.start_time).total_seconds())
+        seconds = (new.completion_time - new.start_time).total_seconds()
+        RUN_SECONDS.labels(phase=phase).observe(seconds, exemplar=exemplar)
+    for each in new.deliveries:
+        counts = {"Sent": each.sent, "Failed": each.failed, "Unknown": each.unknown, "Pending": each.pending}
+        for state, count in counts.items():
+            if count:
+                DELIVERIES.labels(state=state).inc(count, exemplar=exemplar)
 
 
 def observe_request(method: str, resource: str, status: int) -> None:
