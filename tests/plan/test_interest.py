@@ -15,6 +15,8 @@ JOB = job(SUBJECT)
 
 
 REDELIVER = {"report-operator.io/redeliver": "t1"}
+TOKEN = "1/me@example.com"
+TEST = {"report-operator.io/test-send": TOKEN}
 
 
 def status(phase: str, reason: str = "Running", generation: int = 1) -> Json:
@@ -40,6 +42,13 @@ def sent_again(phase: str) -> Json:
         ("to be sent again", report(status=status("Failed"), annotations=REDELIVER), True, True),
         ("being sent again", report(status=sent_again("Running"), annotations=REDELIVER), False, True),
         ("was sent again", report(status=sent_again("Ended"), annotations=REDELIVER), False, False),
+        ("to be tested", report(status=status("Running"), annotations=TEST), True, True),
+        (
+            "was tested",
+            report(status=status("Failed") | {"testSend": {"token": TOKEN}}, annotations=TEST),
+            False,
+            False,
+        ),
         ("going", report(deletionTimestamp="2026-05-04T06:00:00Z"), False, False),
     ],
 )

@@ -178,3 +178,31 @@ class TestWhileAnOperatorRuns:
         done = plugin.run("redeliver", "weekly", "--all", "-n", team.namespace, "-o", "json")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["token"].startswith("all/")
+
+    @pytest.mark.requirement("N12")
+    def test_a_test_send_by_the_plugin(
+        self, *, team: Team, post: MailServer, tmp_path: Path, api_server: apiserver.ApiServer
+    ) -> None:
+        plugin = Plugin.install(tmp_path, api_server.kubeconfig)
+        order(team, post, "ann@example.com", "bob@example.com")
+        asked = ("test", "weekly", "--to", "me@example.com", "-n", team.namespace)
+        with plugin.start(*asked, "--wait") as waiting:
+            [made] = eventually(lambda: tests_of(team) or None, PATIENCE, "the Report")
+            name = made["metadata"]["name"]
+            work(team, team.job_of(name), Stage.PUBLISH, tmp_path)
+            out, err = waiting.communicate(timeout=PATIENCE)
+        assert waiting.returncode == 0, err
+        assert name in out
+        assert post.recipients == ["me@example.com"]
+        assert team.status("weekly")["phase"] == "Queued", "the run itself goes on"
+        assert plugin.run(*asked).returncode == 0
+        [another] = tests_of(team)
+        assert another["metadata"]["name"] != name
+        wrong = plugin.run("test", "weekly", "--to", "nobody", "-n", team.namespace)
+        assert (wrong.returncode, wrong.stdout) == (1, "")
+        assert "no test was made: Annotation report-operator.io/test-send is " in wrong.stderr
+
+
+def tests_of(team: Team) -> list[Json]:
+    label = ("report-operator.io/trigger", "test")
+    return [report for report in team.list("reports") if label in report["metadata"].get("labels", {}).items()]

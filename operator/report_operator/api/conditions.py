@@ -125,6 +125,9 @@ class Reason(StrEnum):
     DELIVERY_UNKNOWN = "DeliveryUnknown"
     """The artifacts are in the store, but it is not known whether some recipients have got the report: the run was
     ended between a send and the note about it. Nothing is sent again unasked."""
+    TEST_REFUSED = "TestRefused"
+    """Only of Events: the annotation report-operator.io/test-send asks for what cannot be done; `status.testSend` and
+    the message say why."""
     REDELIVERY_REFUSED = "RedeliveryRefused"
     """Only of Events: the annotation report-operator.io/redeliver asks for what cannot be done; `status.redelivery` and
     the message say why."""

@@ -28,6 +28,7 @@ from report_operator.api.redelivery import Redelivery
 from report_operator.api.retention import Retention
 from report_operator.api.sections import Section
 from report_operator.api.sources import KeySelector, Source, Table
+from report_operator.api.trial import Trial
 
 _NAMES = "(self.sources.map(s, s.name) + self.tables.map(t, t.name))"
 _FILE = "{0}.format + '/' + (has({0}.name) ? {0}.name : has({0}.table) ? {0}.table : 'report')"
@@ -225,10 +226,10 @@ class ReportStatus(Model):
     """When the run was started."""
     completion_time: Time | None = None
     """When the run had ended and was recorded."""
-    metrics: Annotated[
     log: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=10), LIST_ATOMIC] = []
     """The last lines of the log of the stage that failed, without credentials; empty where it was ended before it could
     tell."""
+    metrics: Annotated[
         dict[str, Annotated[str, Field(max_length=200)]],
         Field(max_length=64),
     ] = {}
@@ -246,6 +247,8 @@ class ReportStatus(Model):
     """What became of the deliveries, by destination."""
     redelivery: Redelivery | None = None
     """What became of the last request to send again."""
+    test_send: Trial | None = None
+    """What became of the last request for a test."""
     conditions: Annotated[list[Condition], Field(max_length=16), list_map("type")] = []
     """Ready, Reconciling and Stalled (kstatus), Rendered, Delivered, Inlined and Expired."""
 

@@ -65,6 +65,8 @@ class Request(Model):
     """Name of the Report."""
     schedule: str | None = None
     """Name of the ScheduledReport that made the Report."""
+    is_test: bool = False
+    """Whether it is sent to one address as a test, and says so."""
     created_at: Time
     """When the run was ordered: the document's date."""
     spec: ReportSpec
@@ -104,7 +106,8 @@ class Parts(Model):
     listing: str
     """Body of `complete`, with `{parts}` where `listed` stands, once for each part that was sent."""
     listed: str
-    """A part, with `{number}` (from 1) and `{etag}`, the header ETag of the answer to its PUT, in their places."""
+    """A part, with `{number}` (from 1; `{number:04}` has four digits) and `{etag}`, the header ETag of the answer to its
+    PUT, in their places."""
 
 
 class Upload(Model):
@@ -231,11 +234,11 @@ class Failure(Model):
     """What, where, and the way out."""
     stage: Stage
     """The stage that failed."""
+    log: LogTail = []
+    """The last lines of its log before that."""
 
 
 class Outcome(Model):
-    log: LogTail = []
-    """The last lines of its log before that."""
     """The content of a termination message; exactly one member is set."""
 
     result: Result | None = None

@@ -9,6 +9,7 @@ from report_operator.api.fields import INT32, INT64, LIST_ATOMIC, Model, Time, l
 from report_operator.api.report import Condition, Period
 from report_operator.api.schedule_conditions import SlotReason
 from report_operator.api.timing import Frequency
+from report_operator.api.trial import Trial
 
 ACTIVE_LIMIT = 100
 """Most runs in `status.active`."""
@@ -121,9 +122,9 @@ class Notices(Model):
 
     failed_until: Time | None = None
     """They know that slots until this time have failed; not set when all is well as far as they know."""
-    last_time: Time | None = None
     in_a_row: Annotated[int, Field(ge=0), INT32] = 0
     """How many slots in a row they know to have failed."""
+    last_time: Time | None = None
     """When they were last told of failures."""
 
 
@@ -164,6 +165,8 @@ class ScheduledReportStatus(Model):
     """What owners have been told of."""
     last_handled_run_now: Annotated[str, Field(max_length=1024)] | None = None
     """The annotation report-operator.io/run-now that was followed last."""
+    test_send: Trial | None = None
+    """What became of the last request for a test."""
     last_handled_reconcile_at: Annotated[str, Field(max_length=1024)] | None = None
     """The annotation reconcile.fluxcd.io/requestedAt that was seen last."""
     conditions: Annotated[list[Condition], Field(max_length=16), list_map("type")] = []

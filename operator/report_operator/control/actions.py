@@ -12,6 +12,7 @@ from report_operator.api.job import parse_quantity
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import RESULT_FILE, Outcome, Result
 from report_operator.cluster.client import Cluster
+from report_operator.control import trials
 from report_operator.control.admission import Admission
 from report_operator.control.jobs import JobMaker
 from report_operator.control.links import LinkMaker
@@ -25,6 +26,7 @@ from report_operator.plan.facts import (
     DeleteSecret,
     DiscardArtifacts,
     Facts,
+    MakeTrial,
     ReadResult,
     RenewLinks,
     RetainArtifacts,
@@ -64,6 +66,8 @@ class Actor:
                 return await self._start_in_turn(facts, facts.subject.job_name, self._start_run)
             case StartRedelivery(name):
                 return await self._start_in_turn(facts, name, partial(self._start_redelivery, wanted=action))
+            case MakeTrial(manifest, before):
+                return replace(facts, trial_problem=await trials.make(self.cluster, manifest, before))
             case ReadResult():
                 return replace(facts, stored=await self._read_result(facts.subject, action))
             case DeleteJob(name):

@@ -22,7 +22,7 @@ from report_operator.control.links import LinkMaker
 from report_operator.plan import event, links, names, retention
 from report_operator.plan.facts import Announcement
 from report_operator.plan.schedule import history
-from report_operator.plan.schedule.child import Child, maker_of
+from report_operator.plan.schedule.child import Child, is_test, maker_of
 from report_operator.plan.schedule.subject import Subject as Schedule
 from report_operator.plan.subject import Subject
 from report_operator.plan.upkeep import Kept, Step
@@ -112,7 +112,7 @@ class Upkeep:
         """Delete the files first: whatever crashes, they are found by the next look."""
         subject = Subject.from_manifest(manifest)
         await self._delete_files(subject)
-        if maker_of(manifest) is not None:
+        if maker_of(manifest) is not None or is_test(manifest):
             await self._cluster.delete_report(*subject.key, unchanged=manifest)
             return
         expired = retention.of_expired(subject, self._now())

@@ -138,6 +138,29 @@ def redeliver(name: str, scope: str | None, *, wait: bool, output: str | None, *
 
 @report.command()
 @click.argument("name")
+@click.option("--to", "address", metavar="ADDRESS", required=True, help="The only address that gets it.")
+@click.option("--wait", is_flag=True, help="Wait for the end of the runs; exit with 1 unless all succeed.")
+@_as_json
+@_access
+def test(name: str, address: str, *, wait: bool, output: str | None, **access: str) -> None:
+    """Make a Report, or what a ScheduledReport would make now, and mail it to one address as a test.
+
+    NAME may be report/NAME or scheduledreport/NAME.
+    """
+    from report_operator.kubectl import display, requests
+
+    kubectl = _kubectl(access)
+    manifest, token = requests.ask_for_test(kubectl, name, address)
+    display.say(f"{name}: asked for a test, token {token}")
+    reports = requests.answer_to_test(kubectl, manifest, token)
+    reports = _followed(kubectl, reports) if wait else reports
+    _write(reports, output, token=token)
+    if wait:
+        _exit(reports)
+
+
+@report.command()
+@click.argument("name")
 @_as_json
 @_access
 def status(name: str, *, output: str | None, **access: str) -> None:

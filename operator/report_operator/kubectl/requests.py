@@ -11,6 +11,7 @@ from report_operator.api.metadata import (
     RUN_NOW_ANNOTATION,
     RUN_PERIOD_ANNOTATION,
     SCHEDULE_UID_LABEL,
+    TEST_SEND_ANNOTATION,
     TRIGGER_LABEL,
     Trigger,
 )
@@ -103,6 +104,62 @@ def answer_to_redelivery(kubectl: Kubectl, name: str, token: str) -> Report:
     if report.redelivery["phase"] == RedeliveryPhase.REFUSED:
         raise PluginError(f"nothing was sent: {report.redelivery.get('message', '')}")
     return report
+
+
+def ask_for_test(kubectl: Kubectl, name: str, address: str) -> tuple[Json, str]:
+    """Ask for a test of a Report or ScheduledReport; return the object and the token of the request.
+
+    `name` may say which of them it is: `report/weekly`. Raises PluginError when it does not and there are both.
+    """
+    token = f"{_new_token()}/{address}"
+    kind, name = _kind_of(kubectl, name)
+
+    def change(manifest: Json) -> Json:
+        _check_taken_up(manifest, TEST_SEND_ANNOTATION, _test_send(manifest).get("token"), "test")
+        return {"metadata": {"annotations": {TEST_SEND_ANNOTATION: token}}}
+
+    return _change(kubectl, kind, name, change)[0], token
+
+
+def answer_to_test(kubectl: Kubectl, tested: Json, token: str) -> Sequence[Report]:
+    """Return the Reports of a test once the operator has made them.
+
+    Raises PluginError when it has refused it, or not seen it within ANSWER_SECONDS.
+    """
+    until = time.monotonic() + ANSWER_SECONDS
+    kind, name = tested["kind"], tested["metadata"]["name"]
+    while (found := _test_send(kubectl.get(kind, name))).get("token") != token:
+        if time.monotonic() > until:
+            raise PluginError(
+                f"the operator has not taken it up within {ANSWER_SECONDS:.0f} s; the request stays, and"
+                f" `kubectl describe {kind.lower()} {name}` tells what came of it"
+            )
+        time.sleep(_INTERVAL)
+    if "message" in found:
+        raise PluginError(f"no test was made: {found['message']}")
+    made = kubectl.list(REPORT, {TRIGGER_LABEL: Trigger.TEST})
+    return [Report(each) for each in made if each["metadata"].get("annotations", {}).get(RUN_NOW_ANNOTATION) == token]
+
+
+def _test_send(manifest: Json) -> Json:
+    found: Json = manifest.get("status", {}).get("testSend") or {}
+    return found
+
+
+def _kind_of(kubectl: Kubectl, name: str) -> tuple[str, str]:
+    """Return what is meant, a Report or a ScheduledReport, and its name."""
+    word, _, bare = name.rpartition("/")
+    if word:
+        kinds = [kind for kind in (REPORT, SCHEDULED_REPORT) if word.lower() in (kind.lower(), f"{kind.lower()}s")]
+        if not kinds:
+            raise PluginError(f"{name}: write report/{bare} or scheduledreport/{bare}")
+        return kinds[0], bare
+    there = [kind for kind in (SCHEDULED_REPORT, REPORT) if kubectl.get_all(kind, [name])]
+    if len(there) > 1:
+        raise PluginError(
+            f"there are a Report and a ScheduledReport {name}: write report/{name} or scheduledreport/{name}"
+        )
+    return (there or [REPORT])[0], name
 
 
 def cancel(kubectl: Kubectl, name: str) -> tuple[Report, bool]:

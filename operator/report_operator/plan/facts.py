@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from report_operator.api.deliveries import DeliveryState
 from report_operator.api.report import ReportStatus
@@ -63,6 +63,8 @@ class Facts:
     """Answer to StartRun or StartRedelivery when other runs come first."""
     nothing_to_send: str | None = None
     """Answer to StartRedelivery when the store has not what it needs: what is missing."""
+    trial_problem: str | None = None
+    """Answer to MakeTrial: why there is no test, empty when there is."""
     rules: Rules = field(default_factory=Rules)
     """The platform team's policy for its namespace."""
     outage: str | None = None
@@ -105,6 +107,15 @@ class StartRedelivery:
     """Of the request."""
     states: frozenset[DeliveryState]
     """What is sent again: the deliveries in these states."""
+
+
+@dataclass(frozen=True)
+class MakeTrial:
+    """Make the Report of a test send, instead of that of the one before. Answered by `Facts.trial_problem`."""
+
+    manifest: Mapping[str, Any]
+    before: str | None
+    """Name of the Report of the test before, if there was one."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +177,7 @@ class Seal:
     job_name: str
 
 
-Question = StartRun | StartRedelivery | ReadResult
+Question = StartRun | StartRedelivery | MakeTrial | ReadResult
 """Actions whose answer asks for another decision."""
 Action = Question | DeleteJob | DeleteSecret | DiscardArtifacts | AbandonUploads | RenewLinks | RetainArtifacts | Seal
 

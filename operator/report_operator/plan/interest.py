@@ -9,6 +9,7 @@ from report_operator.api.metadata import (
     REDELIVER_ANNOTATION,
     RUN_NOW_ANNOTATION,
     RUN_PERIOD_ANNOTATION,
+    TEST_SEND_ANNOTATION,
 )
 from report_operator.api.redelivery import TOKEN_LENGTH, RedeliveryPhase
 from report_operator.plan.objects import Job, Pod
@@ -22,6 +23,7 @@ class ScheduleView(NamedTuple):
     run_now: str | None
     run_period: str | None
     reconcile: str | None
+    test_send: str | None
 
 
 class JobView(NamedTuple):
@@ -46,8 +48,10 @@ NEW_JOB = JobView()
 NEW_POD = PodView()
 """A pod that has not started."""
 
-REQUESTS = (RUN_NOW_ANNOTATION, RUN_PERIOD_ANNOTATION, RECONCILE_ANNOTATION)
+REQUESTS = (RUN_NOW_ANNOTATION, RUN_PERIOD_ANNOTATION, RECONCILE_ANNOTATION, TEST_SEND_ANNOTATION)
 """Annotations by which people and tools ask for something, in the order of ScheduleView."""
+_ANSWERS = {REDELIVER_ANNOTATION: "redelivery", TEST_SEND_ANNOTATION: "testSend"}
+"""Annotations by which something is asked for on a Report, with the fields of the status that echo them."""
 _UNDER_WAY = frozenset({RedeliveryPhase.WAITING, RedeliveryPhase.RUNNING})
 _ON_ITS_WAY = frozenset({"", "PodInitializing", "ContainerCreating"})
 
@@ -63,9 +67,12 @@ def in_report(manifest: Mapping[str, Any], *, listed: bool) -> bool:
         return False
     if status.get("observedGeneration") != metadata["generation"]:
         return True
-    known = status.get("redelivery") or {}
-    wanted = (metadata.get("annotations") or {}).get(REDELIVER_ANNOTATION, "")[:TOKEN_LENGTH]
-    if (wanted and wanted != known.get("token")) or (listed and known.get("phase") in _UNDER_WAY):
+    annotations = metadata.get("annotations") or {}
+    for annotation, field in _ANSWERS.items():
+        token = annotations.get(annotation, "")[:TOKEN_LENGTH]
+        if token and token != (status.get(field) or {}).get("token"):
+            return True
+    if listed and (status.get("redelivery") or {}).get("phase") in _UNDER_WAY:
         return True
     rejected = status.get("reason") in WITHOUT_RUN and "runID" not in status
     return listed and (rejected or status.get("phase") in {Phase.QUEUED, Phase.RUNNING})

@@ -35,6 +35,12 @@ def redelivery_prefix(folder: str, token: str) -> str:
     return f"{folder}redelivery-{redelivery_id(token)}/"
 
 
+def trial_name(report: str, uid: str, token: str) -> str:
+    """Return the name of the Report of a test send: at most 63 characters, the same for the same request."""
+    digest = sha256(f"{uid}/test/{token}".encode()).hexdigest()[:10]
+    return f"{report[:_JOB_NAME_STEM].rstrip('-.')}-test-{digest}"
+
+
 class StoredRun(NamedTuple):
     """The run that an object in the store belongs to, by its key."""
 

@@ -16,6 +16,7 @@ from report_operator.plan import (
     renewal,
     status,
     transition,
+    trial,
 )
 from report_operator.plan.facts import (
     Decision,
@@ -55,8 +56,8 @@ def decide(facts: Facts) -> Decision:
         return Decision()  # Jobs and Secrets go with their owner.
     if subject.is_settled:
         decided = redelivery.decide(facts)
-        return replace(decided, cleanup=(*leftovers.of_settled(facts), *decided.cleanup))
-    return redelivery.beside(facts, _decide(facts))
+        return trial.beside(facts, replace(decided, cleanup=(*leftovers.of_settled(facts), *decided.cleanup)))
+    return trial.beside(facts, redelivery.beside(facts, _decide(facts)))
 
 
 def _decide(facts: Facts) -> Decision:

@@ -4,12 +4,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from report_operator.api.conditions import Reason
 from report_operator.api.metadata import Trigger
 from report_operator.api.schedule import CatchUpPolicy, ConcurrencyPolicy, ScheduledReportSpec
 from report_operator.api.schedule_conditions import ScheduleConditionType, ScheduleReason, SlotReason
 from report_operator.api.schedule_status import ScheduledReportStatus, Tally
 from report_operator.plan.facts import Announcement
-from report_operator.plan.schedule import applied, backlog, conclusion, failures, history, manual, notice, status, tally
+from report_operator.plan.schedule import (
+    applied,
+    backlog,
+    conclusion,
+    failures,
+    history,
+    manual,
+    notice,
+    status,
+    tally,
+    trial,
+)
 from report_operator.plan.schedule.applied import Following
 from report_operator.plan.schedule.child import Child
 from report_operator.plan.schedule.draft import Draft
@@ -29,14 +41,17 @@ def decide(facts: Facts) -> Decision:
     """Return what a ScheduledReport needs now. Pure: the same facts give the same decision.
 
     Slots since the last decision get their Reports, or are counted as missed or skipped; then come those that wait for
-    their turn, and runs by hand; then notices to owners, whose Reports are no runs of the schedule. What is known of
-    the Reports is in the status before one of them is deleted.
+    their turn, and runs by hand; then notices to owners. Reports of notices and of tests are no runs of the schedule.
+    What is known of the Reports is in the status before one of them is deleted.
     """
     if facts.subject.metadata.deletion_timestamp is not None:
         return Decision()  # Reports stay, or go with their owner.
     notices = tuple(child for child in facts.children if child.trigger is Trigger.NOTICE)
-    runs = tuple(child for child in facts.children if child.trigger is not Trigger.NOTICE)
-    return _with_notices(_decide(replace(facts, children=runs)), facts, runs, notices)
+    tests = tuple(child for child in facts.children if child.trigger is Trigger.TEST)
+    runs = tuple(child for child in facts.children if child.trigger not in (Trigger.NOTICE, Trigger.TEST))
+    decided = _with_notices(_decide(replace(facts, children=runs)), facts, runs, notices)
+    surplus = trial.surplus(tests, (decided.status or facts.subject.status).test_send)
+    return replace(decided, deletions=(*decided.deletions, *surplus))
 
 
 def _decide(facts: Facts) -> Decision:
@@ -58,7 +73,7 @@ def _decide(facts: Facts) -> Decision:
         fields |= _run_slots(draft, following, fields["missed"])
     else:
         fields |= _RESTING | {"backfill": subject.status.backfill if subject.spec.backfill is not None else None}
-    fields |= {"last_handled_run_now": manual.run_now(draft), "skipped": draft.skipped}
+    fields |= {"last_handled_run_now": manual.run_now(draft), "skipped": draft.skipped, "test_send": trial.run(draft)}
     return _decision(facts, draft, fields)
 
 
@@ -174,6 +189,8 @@ def _announcements(old: ScheduledReportStatus, new: ScheduledReportStatus) -> tu
         for before, after in ((old.missed, new.missed), (old.skipped, new.skipped))
         if after.reason is not None and after.count > before.count
     ]
+    if new.test_send is not None and new.test_send != old.test_send and new.test_send.message is not None:
+        found.append(Announcement("Warning", Reason.TEST_REFUSED, new.test_send.message))
     was, is_ = (next((c for c in s.conditions if c.type == ScheduleConditionType.READY), None) for s in (old, new))
     if is_ is not None and is_.reason not in _NORMAL and (was is None or was.reason != is_.reason):
         found.append(Announcement("Warning", is_.reason, is_.message))

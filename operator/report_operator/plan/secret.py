@@ -6,7 +6,7 @@ from typing import Any
 
 from report_operator.api.deliveries import entry_id
 from report_operator.api.fields import parse_duration
-from report_operator.api.metadata import SCHEDULE_LABEL
+from report_operator.api.metadata import SCHEDULE_LABEL, TRIGGER_LABEL, Trigger
 from report_operator.api.policy import Policy
 from report_operator.api.redelivery import MESSAGES_FILE
 from report_operator.api.report import ReportSpec
@@ -71,6 +71,7 @@ def manifest(subject: Subject, spec: ReportSpec, policy: Policy, links: Links, o
         namespace=subject.metadata.namespace,
         name=subject.metadata.name,
         schedule=subject.metadata.labels.get(SCHEDULE_LABEL),
+        is_test=subject.metadata.labels.get(TRIGGER_LABEL) == Trigger.TEST,
         created_at=ordered_at,
         spec=spec,
         policy=policy,

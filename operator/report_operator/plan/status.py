@@ -187,6 +187,7 @@ def _with_cause(facts: Facts, status: ReportStatus, cause: Cause) -> ReportStatu
             "observed_generation": facts.subject.metadata.generation,
             "reason": short.reason,
             "message": short.message,
+            "test_send": facts.subject.status.test_send,
             "redelivery": status.redelivery if facts.subject.is_settled else _overtaken(facts),
             "conditions": _conditions(facts, short),
         }

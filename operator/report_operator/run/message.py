@@ -27,6 +27,8 @@ EXPIRY = "expiry-of-links.invalid"
 """Placeholder of the moment when the links stop working."""
 
 _SUBJECT = "{{ report.title }}{% if period %}, {{ period.text }}{% endif %}"
+_TEST = "[Test] "
+"""Begins the subject of a mail that is sent to one address as a test."""
 _BODY = "{{ report.title }}{% if period %} about {{ period.text }}{% endif %} is ready."
 _PAGE, _TEXT = "mail.html", "mail.txt"
 _TEMPLATES = FunctionLoader(lambda name: (files("report_operator.run") / "templates" / name).read_text("utf-8"))
@@ -83,7 +85,8 @@ def _mail(email: Email, letter: Letter, place: str) -> Message:
     attached, too_large = _chosen(email.attachments, letter)
     visible = _visible(letter, attached)
     body = email.body or _BODY
-    subject = _line(_fill(email.subject or _SUBJECT, visible, f"{place}.subject", str))
+    mark = _TEST if letter.request.is_test else ""
+    subject = _line(mark + _fill(email.subject or _SUBJECT, visible, f"{place}.subject", str))
     pieces = {
         **visible,
         "subject": subject,

@@ -46,7 +46,7 @@ class Child:
     slot: datetime
     """The nominal time of its slot, or when it was asked for by hand."""
     token: str
-    """What a manual run was asked for with; else empty."""
+    """What a manual run or a test was asked for with; else empty."""
     created_at: datetime
     phase: str = ""
     reason: str = ""
@@ -106,6 +106,12 @@ def maker_of(manifest: Mapping[str, Any]) -> str | None:
     return labels.get(SCHEDULE_UID_LABEL) if labels.get(MANAGED_BY_LABEL) == MANAGER else None
 
 
+def is_test(manifest: Mapping[str, Any]) -> bool:
+    """Return whether a Report is that of a test send, of a ScheduledReport or a Report."""
+    labels = manifest["metadata"].get("labels") or {}
+    return labels.get(MANAGED_BY_LABEL) == MANAGER and labels.get(TRIGGER_LABEL) == Trigger.TEST
+
+
 @dataclass(frozen=True)
 class Run:
     """A Report to be made. Its name follows from it, so that making it twice makes it once."""
@@ -119,9 +125,9 @@ class Run:
     @property
     def name(self) -> str:
         """Return the Report's name, at most 63 characters; a backfilled slot has the name of the scheduled one."""
-        manual = self.trigger is Trigger.MANUAL
-        key = f"{'manual/' + self.token if manual else rfc3339(self.slot)}/{self.variant}"
-        shown = "manual" if manual else self.slot.strftime("%Y%m%d-%H%M")
+        asked = self.trigger in (Trigger.MANUAL, Trigger.TEST)
+        key = f"{f'{self.trigger.value}/{self.token}' if asked else rfc3339(self.slot)}/{self.variant}"
+        shown = self.trigger.value if asked else self.slot.strftime("%Y%m%d-%H%M")
         return name_of(self.subject, shown, self.variant[:_VARIANT].rstrip("-"), key=key)
 
     def child(self, now: datetime) -> Child:

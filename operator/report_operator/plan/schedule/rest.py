@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from report_operator.api.metadata import RECONCILE_ANNOTATION, RUN_NOW_ANNOTATION
+from report_operator.api.metadata import RECONCILE_ANNOTATION, RUN_NOW_ANNOTATION, TEST_SEND_ANNOTATION
 
 _WORK = ("active", "catchUp")
 """Fields of the status that are empty when nothing is under way."""
@@ -35,6 +35,7 @@ def rest_of(manifest: Mapping[str, Any]) -> Rest | None:
         or any(status.get(field) for field in _WORK)
         or (status.get("backfill") or {}).get("nextSlot")
         or (status.get("notices") or {}).get("failedUntil")
+        or (status.get("testSend") or {}).get("token", "") != annotations.get(TEST_SEND_ANNOTATION, "")
         or any(status.get(field) != annotations.get(name, status.get(field)) for field, name in _FOLLOWED)
     ):
         return None
