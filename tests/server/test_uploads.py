@@ -132,3 +132,4 @@ class TestUnfinished:
             team.patch("jobs", job["metadata"]["name"], {"metadata": {"finalizers": None}})
         eventually(lambda: True if not unfinished(store, team) else None, PATIENCE, "no upload is left")
         assert store.keys(f"{team.namespace}/") == []
+        assert not team.status("weekly").get("artifacts")
