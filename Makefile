@@ -47,7 +47,7 @@ bench: .venv/ready .venv/packages ## Measure runs beside bare Jobs, into docs/be
 bench-schedule: .venv/ready .venv/packages ## Measure 10,000 schedules beside CronJobs, into docs/benchmarks.md
 	$(call timed,bench-schedule,$(PY) -m tools.bench.schedule --page docs/benchmarks.md)
 
-bench-delivery: .venv/ready .venv/packages ## Measure large uploads beside curl, into docs/benchmarks.md
+bench-delivery: .venv/ready .venv/packages ## Measure large uploads beside curl, and many mails, into docs/benchmarks.md
 	$(call timed,bench-delivery,$(PY) -m tools.bench.delivery --page docs/benchmarks.md)
 
 cluster: .venv/ready ## A Ready one-node Kubernetes

@@ -1,9 +1,9 @@
-"""Measure (f)."""
+"""Measure (f) and (g)."""
 
 import argparse
 
 from tools.bench import page
-from tools.bench.delivery import upload
+from tools.bench.delivery import mail, upload
 from tools.bench.figures import Section
 
 
@@ -12,6 +12,7 @@ def main() -> None:
     parser = page.arguments("What publish sends, beside programs that do nothing else; all on this machine.")
     parser.add_argument("--mebibytes", type=int, default=2048, help="size of the file to upload; 0 leaves that out")
     parser.add_argument("--rounds", type=int, default=3, help="uploads of either kind, in turn")
+    parser.add_argument("--mails", type=int, default=1000, help="mails to send; 0 leaves that out")
     options = parser.parse_args()
     page.publish(_measure(options), options.page, options.output)
 
@@ -20,6 +21,8 @@ def _measure(options: argparse.Namespace) -> list[Section]:
     sections = []
     if options.mebibytes:
         sections.append(upload.measure(options.mebibytes, options.rounds))
+    if options.mails:
+        sections.append(mail.measure(options.mails, options.rounds))
     return sections
 
 

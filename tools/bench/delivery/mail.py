@@ -1,0 +1,165 @@
+"""(g) Mails with a link: the stage publish as a process, to a mail server that keeps nothing."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import which
+from tempfile import TemporaryDirectory
+
+from report_operator.api.deliveries import Delivery
+from report_operator.api.outputs import OutputFormat
+from report_operator.api.report import ReportSpec
+from report_operator.api.run import Links, Message, Rendered, RenderedFile, Request, Result
+from report_operator.plan import secret
+from report_operator.run.destinations.email import CONNECTIONS
+from report_operator.run.message import LINK
+from report_operator.run.workspace import Workspace
+from report_operator.store.s3 import S3Store
+from report_operator.store.settings import S3Settings
+from tests.support import seaweedfs
+from tests.support.apiserver import ROOT
+from tests.support.ports import free_ports
+from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
+from tools.bench.figures import Section, Table, spread
+from tools.bench.page import say
+
+_NAME = "report.json"
+_START_SECONDS = 10
+_PROGRAM = """
+import sys
+from pathlib import Path
+from report_operator.api.conditions import Stage
+from report_operator.run.stage import main
+from report_operator.run.workspace import Workspace
+sys.exit(main(Stage.PUBLISH, Workspace.under(Path(sys.argv[1]))))
+"""
+
+
+def measure(mails: int, rounds: int) -> Section:
+    """Return the section of the page. The server is Postfix's smtp-sink, which has to be installed."""
+    rates = []
+    with TemporaryDirectory(prefix="report-operator-bench-") as name, _sink() as port:
+        folder = Path(name)
+        (folder / "store").mkdir()
+        os.environ |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
+        with seaweedfs.running(folder / "store") as store:
+            for number in range(rounds):
+                say(f"(g) {mails:,} mails, {number + 1} of {rounds}")
+                workspace = Workspace.under(folder / f"run-{number}")
+                workspace.request.parent.mkdir()
+                rates.append(mails / _seconds(store, workspace, mails, port))
+    middle, least, most = spread(rates)
+    intro = (
+        f"{mails:,} recipients, a mail with a link for each, over {CONNECTIONS} connections to a server that takes "
+        "everything (smtp-sink of Postfix); the ledger is in a SeaweedFS. All of it on this machine."
+    )
+    row = ("mails a second, from the start of the process to the end", f"{middle:,.0f} ({least:,.0f} to {most:,.0f})")
+    return Section("(g) Many mails", intro, (Table(("mails", "median (range)", "goal"), ((*row, "at least 100"),)),))
+
+
+def _seconds(store: SeaweedFS, workspace: Workspace, mails: int, port: int) -> float:
+    request = _prepare(workspace, mails, port)
+    workspace.links.write_bytes(_sign(store, request).packed())
+    command = [sys.executable, "-c", _PROGRAM, str(workspace.request.parent)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "operator")}
+    begun = time.monotonic()
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
+    seconds = time.monotonic() - begun
+    [sent] = _delivered(workspace)
+    if sent.sent != mails:
+        raise RuntimeError(f"{sent.sent} of {mails} mails were sent: {sent.last_error}")
+    return seconds
+
+
+def _delivered(workspace: Workspace) -> list[Delivery]:
+    return Result.model_validate(json.loads(workspace.termination_log.read_bytes())["result"]).deliveries
+
+
+def _prepare(workspace: Workspace, mails: int, port: int) -> Request:
+    """Write what the operator and the stages before leave."""
+    server = {"host": "127.0.0.1", "port": port, "encryption": "None"}
+    everybody = [f"reader{number}@example.com" for number in range(mails)]
+    spec = {
+        "sources": [{"name": "rows", "inline": {"rows": [{"a": 1}]}}],
+        "outputs": [{"format": "json"}],
+        "destinations": [
+            {"name": "mail", "email": {"server": server, "from": "reports@example.com", "bcc": everybody}},
+        ],
+    }
+    request = Request(
+        run_id=f"bench-{time.time_ns()}",
+        namespace="bench",
+        name="bench",
+        created_at=datetime.now(UTC),
+        spec=ReportSpec.model_validate(spec),
+    )
+    workspace.request.write_text(json.dumps(request.to_wire()))
+    workspace.outputs.mkdir()
+    (workspace.outputs / _NAME).write_text("{}")
+    link = LINK.format(name=_NAME)
+    letter = Message(
+        subject="Weekly", text=f"Weekly is ready: {link}", html=f'<p>Weekly: <a href="{link}">here</a></p>'
+    )
+    files = [RenderedFile(name=_NAME, format=OutputFormat.JSON)]
+    workspace.rendered.write_text(json.dumps(Rendered(files=files, messages={"mail": letter}).to_wire()))
+    return request
+
+
+def _sign(store: SeaweedFS, request: Request) -> Links:
+    """Return links to a place of the run's own."""
+    return asyncio.run(_signed(store, request))
+
+
+async def _signed(store: SeaweedFS, request: Request) -> Links:
+    there = S3Store(S3Settings(bucket=BUCKET, endpoint=store.endpoint, path_style=True))
+    now, ttl, folder = datetime.now(UTC), timedelta(hours=1), f"{request.run_id}/"
+    names = secret.planned_files(request.spec)
+    signed = await there.sign_uploads({folder + name: None for name in names}, ttl)
+    shown = await there.sign_download(folder + _NAME, "attachment", _NAME, "application/json", ttl)
+    entries = await there.sign_ledger(folder, secret.planned_entries(request.spec), ttl)
+    there.close()
+    return Links(
+        expires_at=signed.expires_at,
+        uploads={name: signed.by_key[folder + name] for name in names},
+        deliver_until=now + ttl,
+        downloads={_NAME: shown.url},
+        downloads_expire_at=shown.expires_at,
+        entries=entries,
+    )
+
+
+@contextmanager
+def _sink() -> Iterator[int]:
+    """Run a mail server that forgets what it takes; yield its port."""
+    program = which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise RuntimeError("smtp-sink is not installed: apt-get install --no-install-recommends postfix")
+    port = free_ports(1)[0]
+    command = [program, *(("-u", "nobody") if os.geteuid() == 0 else ()), f"127.0.0.1:{port}", "128"]
+    with subprocess.Popen(command) as process:
+        try:
+            _wait(port)
+            yield port
+        finally:
+            process.terminate()
+
+
+def _wait(port: int) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
