@@ -1,6 +1,7 @@
 """Install the chart into the cluster and measure (a), (b) and (c)."""
 
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.apiserver import ROOT
@@ -22,13 +23,12 @@ def main() -> None:
     archives = [image(name) for name in ("report-operator", "seaweedfs")]
     run_visibly([KIND, "create", "cluster", f"--name={CLUSTER}", f"--kubeconfig={kubeconfig}"])
     try:
-        sections = _measure(Cluster(CLUSTER, kubeconfig), archives)
+        page.publish(_measure(Cluster(CLUSTER, kubeconfig), archives), options.page, options.output)
     finally:
         run_visibly([KIND, "delete", "cluster", f"--name={CLUSTER}"])
-    page.publish(sections, options.page, options.output)
 
 
-def _measure(cluster: Cluster, archives: list[Path]) -> list[Section]:
+def _measure(cluster: Cluster, archives: list[Path]) -> Iterator[Section]:
     say("installing the chart")
     cluster.load(archives)
     for namespace in ("report-operator", NAMESPACE):
@@ -37,11 +37,11 @@ def _measure(cluster: Cluster, archives: list[Path]) -> list[Section]:
     one_page, small = (load(ROOT / f"tests/data/input/bench-{name}.yaml") for name in ("page", "small"))
     with Api(cluster) as api:
         say("(a) one report at a time, beside a Job that does nothing")
-        one = latency.measure(api, NAMESPACE, one_page)
+        yield latency.measure(api, NAMESPACE, one_page)
         say("(b) 200 reports at once")
-        many = burst.measure(api, NAMESPACE, small)
+        yield burst.measure(api, NAMESPACE, small)
         say("(c) footprint")
-        return [one, many, footprint.measure(api, NAMESPACE, small, _unpacked(archives[0]))]
+        yield footprint.measure(api, NAMESPACE, small, _unpacked(archives[0]))
 
 
 def _unpacked(archive: Path) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from tests.support.chart import CHART
+from tests.support.cluster import eventually
 from tests.support.manifests import load
 from tools.bench import figures
 from tools.bench.api import JOBS, REPORTS, Api, Watch, exists, is_condition
@@ -46,6 +47,8 @@ def _run(api: Api, namespace: str, report: dict[str, Any]) -> tuple[Watch, dict[
             for answer in pool.map(lambda name: _create(api, namespace, report, name), names):
                 answer.raise_for_status()
         reports.wait("ready", names, _PATIENCE_SECONDS)
+        # The two watches are apart: that of the Jobs may be behind.
+        eventually(lambda: len(jobs.seen["done"]) >= len(names) or None, _PATIENCE_SECONDS, "all Jobs complete")
     of_report = {name: job["metadata"]["labels"]["report-operator.io/report"] for name, job in jobs.objects.items()}
     return reports, {mark: {of_report[name]: at for name, at in seen.items()} for mark, seen in jobs.seen.items()}
 

@@ -4,7 +4,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tools.bench.figures import Section
@@ -18,14 +18,17 @@ def arguments(what: str) -> argparse.ArgumentParser:
     return parser
 
 
-def publish(sections: Sequence[Section], page: Path | None, output: str) -> None:
-    """Print the figures to standard output, and put them into the page if there is one."""
-    if page is not None:
-        page.write_text(with_sections(page.read_text(), sections))
+def publish(sections: Iterable[Section], page: Path | None, output: str) -> None:
+    """Put the sections into the page if there is one, each as soon as it is there; print all to standard output."""
+    found = []
+    for section in sections:
+        found.append(section)
+        if page is not None:
+            page.write_text(with_sections(page.read_text(), [section]))
     if output == "json":
-        print(json.dumps([section.to_json() for section in sections], indent=2))
+        print(json.dumps([section.to_json() for section in found], indent=2))
     else:
-        print("\n\n".join(f"## {section.heading}\n\n{section.to_markdown()}" for section in sections))
+        print("\n\n".join(f"## {section.heading}\n\n{section.to_markdown()}" for section in found))
 
 
 def with_sections(page: str, sections: Sequence[Section]) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from collections.abc import Iterator
 
 from tools.bench import page
 from tools.bench.figures import Section
@@ -17,16 +18,14 @@ def main() -> None:
     parser.add_argument("--reports", type=int, default=20_000, help="finished Reports beside them")
     parser.add_argument("--idle-seconds", type=float, default=660, help="how long the CPU at rest is looked at")
     options = parser.parse_args()
-    page.publish(asyncio.run(_measure(options)), options.page, options.output)
+    page.publish(_measure(options), options.page, options.output)
 
 
-async def _measure(options: argparse.Namespace) -> list[Section]:
-    sections = []
+def _measure(options: argparse.Namespace) -> Iterator[Section]:
     if options.at_once:
-        sections.append(await lateness.measure(options.at_once, options.cronjob_seconds))
+        yield asyncio.run(lateness.measure(options.at_once, options.cronjob_seconds))
     if options.schedules:
-        sections.append(await rest.measure(options.schedules, options.reports, options.idle_seconds))
-    return sections
+        yield asyncio.run(rest.measure(options.schedules, options.reports, options.idle_seconds))
 
 
 if __name__ == "__main__":
