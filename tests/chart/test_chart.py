@@ -13,8 +13,9 @@ from report_operator.api.policy import Policy
 from report_operator.control.config import PREFIX, Config
 from report_operator.plan.relay import MailRelay
 from report_operator.relay.settings import Settings
+from report_operator.store.settings import AzureSettings, GcsSettings, S3Settings
 from tests.support.apiserver import ROOT
-from tests.support.chart import CHART, environment, helm, one, render
+from tests.support.chart import CHART, Object, environment, helm, one, render
 
 ROLE = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/reports"}
 IRSA = {
@@ -93,9 +94,9 @@ def test_operator_understands_its_settings() -> None:
     ours = {name: value for name, value in settings.items() if name.startswith(PREFIX)}
     assert ours.keys() <= {field.alias for field in Config.model_fields.values()}
     config = Config.from_env(ours)
-    assert config.store.endpoint == "http://report-operator-store.reporting.svc:8333"
-    assert config.store.public_endpoint is None
-    assert config.store.path_style
+    assert config.store == S3Settings(
+        "reports", endpoint="http://report-operator-store.reporting.svc:8333", path_style=True
+    )
     assert config.run_resources.limits == {"memory": "1Gi"}
     assert config.policy.to_wire() == Policy().to_wire(), "the chart's defaults are the program's"
     assert config.namespace == "reporting"
@@ -193,3 +194,49 @@ def test_a_relay_that_cannot_work_is_refused(values: dict[str, Any], says: str) 
     result = helm("template", "report-operator", CHART, f"--set-json={json.dumps({'mail': {'relay': values}})}")
     assert result.returncode != 0
     assert says in result.stderr
+
+
+def operator_of(**store: Any) -> tuple[Config, Object]:
+    """Return the settings that the operator reads, and its pod."""
+    objects = render({"store": {"embedded": {"enabled": False}} | store})
+    pod: Object = one(objects, "Deployment", "report-operator")["spec"]["template"]
+    settings = {entry["name"]: entry.get("value", "from-the-secret") for entry in pod["spec"]["containers"][0]["env"]}
+    return Config.from_env({name: value for name, value in settings.items() if name.startswith(PREFIX)}), pod
+
+
+def test_google_as_the_store() -> None:
+    config, pod = operator_of(kind="gcs", bucket="files", existingSecret="google")
+    assert config.store == GcsSettings("files")
+    [operator] = pod["spec"]["containers"]
+    path = next(each["value"] for each in operator["env"] if each["name"] == "GOOGLE_APPLICATION_CREDENTIALS")
+    [volume] = [each for each in pod["spec"]["volumes"] if each["name"] == "store-key"]
+    [mount] = [each for each in operator["volumeMounts"] if each["name"] == "store-key"]
+    assert volume["secret"] == {"secretName": "google", "items": [{"key": "key.json", "path": "key.json"}]}
+    assert path == f"{mount['mountPath']}/key.json"
+    as_pod = str(operator_of(kind="gcs")[1])
+    assert "store-key" not in as_pod
+    assert "GOOGLE" not in as_pod
+
+
+def test_azure_as_the_store() -> None:
+    url = "https://team.blob.core.windows.net"
+    config, pod = operator_of(kind="azure", endpoint=url, existingSecret="blobs")
+    assert config.store == AzureSettings("reports", url, account_key="from-the-secret")
+    assert "azure.workload.identity/use" not in pod["metadata"]["labels"]
+    config, pod = operator_of(kind="azure", endpoint=url)
+    assert config.store == AzureSettings("reports", url)
+    assert pod["metadata"]["labels"]["azure.workload.identity/use"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("store", "says"),
+    [
+        ({"kind": "gcs"}, "set store.embedded.enabled=false"),
+        ({"kind": "azure", "embedded": {"enabled": False}}, "store.endpoint: set it to the storage account"),
+        ({"kind": "gs", "embedded": {"enabled": False}}, "value must be one of 's3', 'gcs', 'azure'"),
+    ],
+)
+def test_stores_that_make_no_sense(store: dict[str, Any], says: str) -> None:
+    refused = helm("template", "x", CHART, f"--set-json={json.dumps({'store': store})}")
+    assert refused.returncode != 0
+    assert says in refused.stderr

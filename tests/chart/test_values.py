@@ -57,6 +57,7 @@ CHANGED: dict[str, Any] = {
     "links.enabled": False,
     "sweep.interval": "2h",
     "sweep.gracePeriod": "6h",
+    "store.kind": "gcs",
     "store.bucket": "team-reports",
     "store.prefix": "reports/",
     "store.region": "eu-central-1",
@@ -74,7 +75,7 @@ CHANGED: dict[str, Any] = {
     "store.embedded.service.nodePort": 30333,
 }
 RELAY = {"mail": {"relay": {"enabled": True, "from": "reports@example.com", "server": {"host": "smtp.example.com"}}}}
-NEEDS_OWN_STORE = {"store.endpoint", "store.existingSecret", "store.pathStyle"}
+NEEDS_OWN_STORE = {"store.kind", "store.endpoint", "store.existingSecret", "store.pathStyle"}
 
 
 def leaves(node: Object, path: str = "") -> Iterator[tuple[str, Object]]:

@@ -6,6 +6,7 @@ import pytest
 
 from report_operator.control.config import Config, ConfigError
 from report_operator.plan.run_queue import Limits
+from report_operator.store.settings import AzureSettings, GcsSettings, S3Settings
 
 LEAST = {
     "REPORT_OPERATOR_IMAGE": "example/report-operator:1",
@@ -20,7 +21,7 @@ def test_defaults() -> None:
     assert config.job_ttl_time == timedelta(hours=1)
     assert config.defaults.scratch_size == "10Gi"
     assert config.run_limits == Limits(50, 20)
-    assert config.store.endpoint is None
+    assert config.store == S3Settings("reports")
 
 
 def test_every_setting_arrives() -> None:
@@ -51,15 +52,30 @@ def test_every_setting_arrives() -> None:
     assert config.links is False
     assert (config.policy.formats, config.policy.max_rows, config.policy.max_retries) == (["pdf"], 7, 10)
     assert (config.sweep_interval_time, config.sweep_grace_time) == (timedelta(minutes=5), timedelta(hours=2))
-    store = config.store
-    assert (store.endpoint, store.public_endpoint) == ("http://store:8333", "https://files.example.com")
-    assert (store.prefix, store.region, store.path_style) == ("team", "eu-central-1", True)
+    assert config.store == S3Settings(
+        bucket="reports",
+        prefix="team",
+        endpoint="http://store:8333",
+        public_endpoint="https://files.example.com",
+        region="eu-central-1",
+        path_style=True,
+    )
+
+
+def test_stores_of_other_clouds() -> None:
+    google = Config.from_env(LEAST | {"REPORT_OPERATOR_STORE_KIND": "gcs", "REPORT_OPERATOR_STORE_PREFIX": "team"})
+    assert google.store == GcsSettings("reports", prefix="team")
+    account = {"KIND": "azure", "ENDPOINT": "https://team.blob.core.windows.net", "ACCOUNT_KEY": "a2V5"}
+    azure = Config.from_env(LEAST | {f"REPORT_OPERATOR_STORE_{name}": value for name, value in account.items()})
+    assert azure.store == AzureSettings("reports", account["ENDPOINT"], account_key="a2V5")
+    with pytest.raises(ConfigError, match="STORE_KIND is azure: set REPORT_OPERATOR_STORE_ENDPOINT to the storage acc"):
+        Config.from_env(LEAST | {"REPORT_OPERATOR_STORE_KIND": "azure"})
 
 
 def test_empty_values_of_a_chart_are_no_values() -> None:
     empty = dict.fromkeys(("IMAGE_PULL_SECRETS", "STORE_ENDPOINT", "STORE_PUBLIC_ENDPOINT", "STORE_PREFIX"), "")
     config = Config.from_env(LEAST | {f"REPORT_OPERATOR_{name}": value for name, value in empty.items()})
-    assert (config.store.endpoint, config.store.public_endpoint) == (None, None)
+    assert config.store == S3Settings("reports")
     assert config.defaults.image_pull_secrets == ()
 
 

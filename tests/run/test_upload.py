@@ -26,7 +26,8 @@ from report_operator.run.publish import publish
 from report_operator.run.store import ATTEMPTS, Store
 from report_operator.run.upload import Uploader
 from report_operator.run.workspace import Workspace
-from report_operator.store.s3 import S3Settings, S3Store
+from report_operator.store.s3 import S3Store
+from report_operator.store.settings import S3Settings
 from tests.support import seaweedfs
 from tests.support.http_server import Answer, Asked, HttpServer
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from report_operator.store.s3 import S3Settings, S3Store
+from report_operator.store.s3 import S3Store
+from report_operator.store.settings import S3Settings
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS, running
 
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from report_operator.store.errors import StoreError
-from report_operator.store.s3 import S3Settings, S3Store
+from report_operator.store.s3 import S3Store
+from report_operator.store.settings import S3Settings
 from report_operator.store.store import Link
 from tests.support.ports import free_ports
 from tests.support.seaweedfs import BUCKET, SeaweedFS

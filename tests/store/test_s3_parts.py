@@ -12,8 +12,9 @@ import pytest
 
 from report_operator.api.run import Links, Parts
 from report_operator.plan.uploads import Split
-from report_operator.store.s3 import S3Settings, S3Store
+from report_operator.store.s3 import S3Store
 from report_operator.store.s3_parts import PartUploads
+from report_operator.store.settings import S3Settings
 from tests.support import http_server
 from tests.support.http_server import Answer
 from tests.support.seaweedfs import BUCKET, SeaweedFS

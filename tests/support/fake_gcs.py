@@ -22,6 +22,7 @@ from tests.support.ports import free_ports
 
 BUCKET = "reports"
 ACCOUNT = "reports@team-a.iam.gserviceaccount.com"
+_PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def service_account_key(token_uri: str) -> str:
             "type": "service_account",
             "project_id": "team-a",
             "private_key_id": "1",
-            "private_key": _private_key(),
+            "private_key": private_key().private_bytes(*_PEM).decode(),
             "client_email": ACCOUNT,
             "client_id": "1",
             "token_uri": token_uri,
@@ -72,7 +73,6 @@ def service_account_key(token_uri: str) -> str:
 
 
 @cache
-def _private_key() -> str:
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    form = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+def private_key() -> rsa.RSAPrivateKey:
+    """Return the service account's key."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)

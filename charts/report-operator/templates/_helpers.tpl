@@ -42,6 +42,18 @@ http://{{ include "report-operator.store" . }}.{{ .Release.Namespace }}.svc:8333
 {{- end -}}
 {{- end -}}
 
+{{- define "report-operator.storeCredentials" -}}
+{{- if eq .Values.store.kind "gcs" }}
+- {name: GOOGLE_APPLICATION_CREDENTIALS, value: /run/store/key.json}
+{{- else if eq .Values.store.kind "azure" }}
+- name: REPORT_OPERATOR_STORE_ACCOUNT_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ .Values.store.existingSecret }}, key: AZURE_STORAGE_KEY}
+{{- else }}
+{{- include "report-operator.storeKeys" . }}
+{{- end }}
+{{- end -}}
+
 {{- define "report-operator.storeKeys" -}}
 {{- range list "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" }}
 - name: {{ . }}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError, model_validator
 
 from report_operator.api.fields import Duration, parse_duration
 from report_operator.api.job import Resources
@@ -12,7 +12,7 @@ from report_operator.api.policy import Policy
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.relay import MailRelay
 from report_operator.plan.run_queue import Limits
-from report_operator.store.s3 import S3Settings
+from report_operator.store.settings import AzureSettings, GcsSettings, S3Settings, StoreSettings
 
 PREFIX = "REPORT_OPERATOR_"
 
@@ -78,24 +78,35 @@ class Config(BaseModel):
     """How often the store is searched for files of Reports that are gone, at least."""
     sweep_grace: Duration = "30m"
     """How old such files are at least when they are deleted."""
+    store_kind: Literal["azure", "gcs", "s3"] = "s3"
+    """Azure Blob Storage, Google Cloud Storage, or any S3."""
     store_bucket: Annotated[str, Field(min_length=3)]
-    """Bucket of the artifacts."""
+    """Bucket of the artifacts; with Azure the container."""
     store_prefix: str = ""
     """Folder in the bucket."""
     store_endpoint: _OptionalUrl = None
-    """URL of the S3 as the operator and the runs reach it; AWS when not set."""
+    """URL of the store as the operator and the runs reach it, of Azure's the storage account; AWS or Google when not
+    set."""
     store_public_endpoint: _OptionalUrl = None
-    """URL of the S3 as readers reach it; STORE_ENDPOINT when not set."""
+    """URL of the store as readers reach it; STORE_ENDPOINT when not set."""
     store_region: str = "us-east-1"
     """Region that requests are signed for."""
     store_path_style: bool = False
-    """The bucket is part of the path instead of the host name."""
+    """The bucket is part of the path instead of the host name (S3)."""
+    store_account_key: Annotated[str | None, BeforeValidator(_none_if_empty)] = None
+    """Key of the storage account (Azure); the pod's Workload ID when not set."""
     http_host: Annotated[str | None, BeforeValidator(_none_if_empty)] = None
     """Address for probes and metrics; all when not set."""
     http_port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port for probes and metrics."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least severe log records to write."""
+
+    @model_validator(mode="after")
+    def _azure_has_an_account(self) -> Self:
+        if self.store_kind == "azure" and self.store_endpoint is None:
+            raise ValueError(f"{PREFIX}STORE_KIND is azure: set {PREFIX}STORE_ENDPOINT to the storage account's URL")
+        return self
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -131,16 +142,16 @@ class Config(BaseModel):
         return Limits(self.run_limit_total or None, self.run_limit_per_namespace or None)
 
     @property
-    def store(self) -> S3Settings:
+    def store(self) -> StoreSettings:
         """Return where the artifacts are."""
-        return S3Settings(
-            bucket=self.store_bucket,
-            prefix=self.store_prefix,
-            endpoint=self.store_endpoint,
-            public_endpoint=self.store_public_endpoint,
-            region=self.store_region,
-            path_style=self.store_path_style,
-        )
+        bucket, prefix, public = self.store_bucket, self.store_prefix, self.store_public_endpoint
+        match self.store_kind:
+            case "azure":
+                return AzureSettings(bucket, self.store_endpoint or "", prefix, public, self.store_account_key)
+            case "gcs":
+                return GcsSettings(bucket, prefix, self.store_endpoint, public)
+            case "s3":
+                return S3Settings(bucket, prefix, self.store_endpoint, public, self.store_region, self.store_path_style)
 
     @property
     def job_ttl_time(self) -> timedelta:
@@ -160,6 +171,8 @@ class Config(BaseModel):
 
 def _line(problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"])
+    if not name:
+        return str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "missing":
         return f"{name} is not set"
     return f"{name}={problem['input']!r}: {problem['msg']}"

@@ -27,7 +27,8 @@ from report_operator.control.reports import Reports
 from report_operator.control.schedules import ScheduleReconciler
 from report_operator.control.sweep import Sweep
 from report_operator.control.upkeep import Upkeep
-from report_operator.store.s3 import S3Store
+from report_operator.store.errors import StoreError
+from report_operator.store.open import open_store
 from report_operator.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -157,7 +158,7 @@ async def serve(config: Config) -> None:
 
 
 async def _start(config: Config, instance: str, stack: contextlib.AsyncExitStack) -> tuple[Operator, Cluster]:
-    store = S3Store(config.store)
+    store = open_store(config.store)
     stack.callback(store.close)
     cluster = await Cluster.connect(2 * config.workers, metrics.observe_request)
     stack.push_async_callback(cluster.close)
@@ -187,6 +188,9 @@ def main() -> None:
     logs.configure(config.log_level)
     try:
         asyncio.run(serve(config))
+    except StoreError as error:  # There are no credentials for it; an outage of the store ends nothing.
+        logger.critical("%s", error)
+        sys.exit(os.EX_CONFIG)
     except UnavailableError as error:
         logger.critical("%s", error)
         sys.exit(os.EX_UNAVAILABLE)

@@ -73,7 +73,9 @@ class Uploader:
         finally:
             pool.shutdown(cancel_futures=True)
         listed = (
-            parts.listed.replace("{number}", str(number)).replace("{etag}", escape(tag))
+            parts.listed.replace("{number}", str(number))
+            .replace("{number:04}", f"{number:04}")
+            .replace("{etag}", escape(tag))
             for number, tag in enumerate(tags, start=1)
         )
         body = parts.listing.replace("{parts}", "".join(listed)).encode()

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, timedelta
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
@@ -18,28 +17,13 @@ from report_operator.plan.uploads import Split
 from report_operator.store.errors import StoreError
 from report_operator.store.s3_links import Signer
 from report_operator.store.s3_parts import PartUploads
+from report_operator.store.settings import S3Settings
 from report_operator.store.store import Link, SignedUploads, Store, StoredObject
 
 _Answer = TypeVar("_Answer")
 
 _THREADS = 16
 _BUCKET_SECONDS = 300.0
-
-
-@dataclass(frozen=True)
-class S3Settings:
-    """Where the artifacts are. Credentials come from boto3's own chain: environment, files, web identity, instance."""
-
-    bucket: str
-    prefix: str = ""
-    """Folder of all our keys; empty for the bucket's root."""
-    endpoint: str | None = None
-    """URL as runs and the operator reach it; None is AWS."""
-    public_endpoint: str | None = None
-    """URL as readers reach it; `endpoint` when None."""
-    region: str = "us-east-1"
-    path_style: bool = False
-    """`https://host/bucket/key` instead of `https://bucket.host/key`."""
 
 
 class S3Store(Store):

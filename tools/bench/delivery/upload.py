@@ -19,7 +19,8 @@ from report_operator.api.report import ReportSpec
 from report_operator.api.run import RESULT_FILE, Links, Rendered, RenderedFile, Request, Result
 from report_operator.plan import uploads
 from report_operator.run.workspace import Workspace
-from report_operator.store.s3 import S3Settings, S3Store
+from report_operator.store.s3 import S3Store
+from report_operator.store.settings import S3Settings
 from tests.support import seaweedfs
 from tests.support.apiserver import ROOT
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS

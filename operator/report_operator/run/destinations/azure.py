@@ -121,7 +121,7 @@ class AzureChannel:
                 content,
                 length=file.size,
                 overwrite=True,
-                validate_content=True,
+                validate_content="md5",
                 max_concurrency=1,
                 content_settings=ContentSettings(content_type=file.format.media_type),
                 metadata=metadata(file.sha256, self._package, separator="_"),
