@@ -117,6 +117,13 @@ RULES = (
         ),
     ),
     rule(
+        "leave idempotencyKey out: all runs would have the result of the first; slots are run once anyway",
+        (),
+        Refused(
+            "spec.template.spec.idempotencyKey", "k", "spec.template.spec: Invalid value: leave idempotencyKey out"
+        ),
+    ),
+    rule(
         "leave cancel out: set it on the Report whose run is to end, or spec.suspend to start no more",
         (("spec.template.spec.cancel", False),),
         Refused("spec.template.spec.cancel", True, "spec.template.spec: Invalid value: leave cancel out"),

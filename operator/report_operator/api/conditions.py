@@ -120,6 +120,8 @@ class Reason(StrEnum):
     JOB_DELETED = "JobDeleted"
     """Somebody deleted the Job before it ended; edit the spec to run again."""
 
+    IDEMPOTENCY_CONFLICT = "IdempotencyConflict"
+    """Another Report of the namespace has the same `spec.idempotencyKey` and another spec; there is no run."""
     DELIVERY_FAILED = "DeliveryFailed"
     """The artifacts are in the store, but some recipients have not got the report; `status.deliveries` tells more."""
     DELIVERY_UNKNOWN = "DeliveryUnknown"
@@ -158,6 +160,6 @@ class Reason(StrEnum):
     """A pod ended without saying why (node gone, eviction, kill)."""
 
 
-WITHOUT_RUN = frozenset({Reason.INVALID_SPEC, Reason.NOT_ALLOWED_BY_POLICY})
+WITHOUT_RUN = frozenset({Reason.INVALID_SPEC, Reason.NOT_ALLOWED_BY_POLICY, Reason.IDEMPOTENCY_CONFLICT})
 """Reasons of a Report that had no run at all, and may get one though it is not edited: after an upgrade of the
-operator, or a change of the policy. Runs may end with them too; their status has a run id."""
+operator, a change of the policy, or of another Report. Runs may end with them too; their status has a run id."""

@@ -140,6 +140,9 @@ class ReportSpec(Model):
     """How long the files are kept."""
     run: Run = Run()
     """How the run's Job is made."""
+    idempotency_key: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """Reports of a namespace with the same key and spec have one result: the first runs, the others make no run and
+    send nothing; `status.sameAs` names it."""
     cancel: bool = False
     """End the run of this Report, or the wait for it: nothing is kept of it. A Report that has succeeded or failed is
     left as it is. Set it back to false to run again."""
@@ -245,6 +248,8 @@ class ReportStatus(Model):
     among its `history.keepLast` stay longer."""
     deliveries: Annotated[list[Delivery], Field(max_length=8), list_map("name")] = []
     """What became of the deliveries, by destination."""
+    same_as: Annotated[str, Field(max_length=253)] | None = None
+    """Name of the Report whose run this status tells of: the first one with the same `spec.idempotencyKey`."""
     redelivery: Redelivery | None = None
     """What became of the last request to send again."""
     test_send: Trial | None = None

@@ -142,6 +142,10 @@ class ReportTemplate(Model):
             rule="!has(self.period)",
             message="leave period out: each run has its own, see spec.window",
         ),
+        Rule(
+            rule="!has(self.idempotencyKey)",
+            message="leave idempotencyKey out: all runs would have the result of the first; slots are run once anyway",
+        ),
     ]
     """Their spec, without a period and not cancelled."""
 

@@ -19,6 +19,7 @@ from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.config import Config, ConfigError
 from report_operator.control.controller import Controller, Key
+from report_operator.control.keys import Keys
 from report_operator.control.links import LinkMaker
 from report_operator.control.manifests import Manifests
 from report_operator.control.policies import Policies
@@ -43,24 +44,24 @@ class Operator:
 
     def __init__(self, cluster: Cluster, store: Store, config: Config, instance: str) -> None:
         self.known_schedules = Manifests()
-        children, pending = Children(), Manifests()
+        children, pending, keys = Children(), Manifests(), Keys()
         self.clockwork = Clockwork(self._ring, utc_now)
         self.admission = Admission(config.run_limits, self._call)
         link_maker = LinkMaker(store, config.links)
         actor = Actor(cluster, store, config.defaults, config.job_ttl_time, self.admission, link_maker)
         self.policies = Policies(cluster, config.namespace, config.policy, self._look_again, relay=config.relay)
         rules = self.policies.of
-        of_reports = Reconciler(cluster, actor, pending, rules, instance)
+        of_reports = Reconciler(cluster, actor, pending, rules, instance, keys=keys)
         of_schedules = ScheduleReconciler(
             cluster, self.known_schedules, children, self.clockwork, rules, instance, utc_now
         )
         self.reports = Controller("report", of_reports.reconcile)
         self.schedules = Controller("scheduled_report", of_schedules.reconcile)
         sweep = Sweep(cluster, store, config.sweep_interval_time, config.sweep_grace_time, utc_now)
-        self.upkeep = Upkeep(cluster, link_maker, children, instance, utc_now)
+        self.upkeep = Upkeep(cluster, link_maker, children, keys, instance=instance, now=utc_now)
         self._controllers = (self.reports, self.schedules, self.upkeep.controller)
         queues = {"queue": self.reports.queue, "schedules": self.schedules.queue}
-        self._followed = Reports(cluster, children, self.upkeep, self.policies, pending, **queues)
+        self._followed = Reports(cluster, children, self.upkeep, self.policies, pending, keys=keys, **queues)
         self._endless = [
             asyncio.create_task(self._followed.follow(), name="reports"),
             asyncio.create_task(self.policies.follow(), name="policies"),

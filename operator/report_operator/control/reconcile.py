@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 from report_operator.cluster import facts as cluster_facts
 from report_operator.cluster.client import Cluster
@@ -13,6 +13,7 @@ from report_operator.control import metrics
 from report_operator.control.actions import Actor
 from report_operator.control.controller import Key, Next
 from report_operator.control.jobs import AlreadyStartedError
+from report_operator.control.keys import Keys
 from report_operator.control.manifests import Manifests
 from report_operator.plan import event
 from report_operator.plan.facts import Announcement, Decision, Facts, Question
@@ -44,6 +45,8 @@ class Reconciler:
     instance: str
     """Name of the operator's pod, for Events."""
     now: Callable[[], datetime] = utc_now
+    keys: Keys = field(default_factory=Keys)
+    """Which Reports have the same idempotency key."""
 
     async def reconcile(self, key: Key) -> Next:
         """Look at a Report once.
@@ -74,13 +77,28 @@ class Reconciler:
 
     async def _look(self, manifest: Json, subject: Subject, *, look_for_jobs: bool) -> tuple[Decision, bool]:
         facts = await cluster_facts.gather(self.cluster, subject, self.now(), look_for_jobs=look_for_jobs)
-        facts = replace(facts, rules=self.rules(subject.metadata.namespace))
+        facts = await self._with_first(replace(facts, rules=self.rules(subject.metadata.namespace)))
         try:
             facts, decision = await self._settle(facts)
         except (UnavailableError, StoreError) as error:
             facts, decision = await self._settle(replace(facts, outage=str(error)))
         await self._record(manifest, facts, decision)
         return decision, facts.turn is not None
+
+    async def _with_first(self, facts: Facts) -> Facts:
+        """Return the facts with the Report that runs for all with this one's idempotency key."""
+        spec, report = facts.subject.spec, facts.subject.key
+        if spec is None or spec.idempotency_key is None or facts.subject.is_settled or facts.job is not None:
+            return facts
+        wait = self.keys.seconds_to_settle(report)
+        if wait > 0:
+            return replace(facts, key_settles_in=timedelta(seconds=wait))
+        while (first := self.keys.first(report)) is not None:
+            try:
+                return replace(facts, first=Subject.from_manifest(await self.cluster.report(*first)))
+            except NotFoundError:
+                self.keys.forget(first)
+        return facts
 
     async def _settle(self, facts: Facts) -> tuple[Facts, Decision]:
         """Decide and act until no action asks for another decision."""

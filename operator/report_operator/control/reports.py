@@ -14,6 +14,7 @@ from report_operator.cluster.connection import Json
 from report_operator.cluster.errors import ClusterError, ExpiredError
 from report_operator.control.children import Children
 from report_operator.control.controller import Key
+from report_operator.control.keys import Keys
 from report_operator.control.manifests import Manifests
 from report_operator.control.policies import Policies
 from report_operator.control.queue import WorkQueue
@@ -30,7 +31,7 @@ RETRY_SECONDS = 5.0
 class Reports:
     """Feeds the queues with Reports that need a look, and with ScheduledReports whose Reports have ended or gone.
 
-    The upkeep and the policies are told of every Report.
+    The upkeep, the policies and the idempotency keys are told of every Report.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Reports:
         policies: Policies,
         pending: Manifests,
         *,
+        keys: Keys,
         queue: WorkQueue[Key],
         schedules: WorkQueue[Key],
     ) -> None:
@@ -49,6 +51,7 @@ class Reports:
         self._upkeep = upkeep
         self._policies = policies
         self._pending = pending
+        self._keys = keys
         self._queue = queue
         self._schedules = schedules
         self.listed = asyncio.Event()
@@ -60,6 +63,7 @@ class Reports:
             try:
                 version = await self._list()
                 self.listed.set()
+                self._keys.is_complete = True
                 await self._watch(version)
             except ExpiredError as error:
                 logger.debug("the Reports are listed anew: %s", error)
@@ -98,6 +102,8 @@ class Reports:
             self._look_at(self._children.drop(manifest))
             self._upkeep.forget(key_of(manifest))
             self._policies.forget(key_of(manifest))
+            for report in self._keys.forget(key_of(manifest)):
+                self._queue.add(report)
         elif event != "BOOKMARK":
             self._see(manifest, listed=False)
 
@@ -105,6 +111,8 @@ class Reports:
         self._look_at(self._children.put(manifest))
         self._upkeep.note(manifest)
         self._policies.note(manifest)
+        for report in self._keys.note(manifest):
+            self._queue.add(report)
         if interest.in_report(manifest, listed=listed):
             self._pending.put(manifest)
             self._queue.add(key_of(manifest))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from report_operator.cluster.client import Cluster
 from report_operator.cluster.errors import ClusterError
-from report_operator.plan.orphans import Orphans
+from report_operator.plan.orphans import Orphans, spared_by
 from report_operator.store.errors import StoreError
 from report_operator.store.store import Store
 
@@ -51,7 +51,8 @@ class Sweep:
                 orphans.see(each.key, each.modified)
         async for reports in self.cluster.report_pages():
             for report in reports["items"]:
-                orphans.spare(report["metadata"]["uid"])
+                for uid in spared_by(report):
+                    orphans.spare(uid)
         for folder in orphans.folders:
             await self.store.delete(folder)
             logger.info("files of a deleted Report are deleted", extra={"folder": folder})

@@ -18,6 +18,7 @@ from report_operator.cluster.errors import ClusterError, NotFoundError
 from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.controller import Controller, Key, Next
+from report_operator.control.keys import Keys
 from report_operator.control.links import LinkMaker
 from report_operator.plan import event, links, names, retention
 from report_operator.plan.facts import Announcement
@@ -39,11 +40,19 @@ class Upkeep:
     """Renews links and lets files go. `note` is to be told of every Report, `forget` of every one that is gone."""
 
     def __init__(
-        self, cluster: Cluster, link_maker: LinkMaker, children: Children, instance: str, now: Callable[[], datetime]
+        self,
+        cluster: Cluster,
+        link_maker: LinkMaker,
+        children: Children,
+        keys: Keys,
+        *,
+        instance: str,
+        now: Callable[[], datetime],
     ) -> None:
         self._cluster = cluster
         self._links = link_maker
         self._children = children
+        self._keys = keys
         self._instance = instance
         self._now = now
         self.controller = Controller("kept_report", self._look)
@@ -124,12 +133,16 @@ class Upkeep:
             logger.info("an Event could not be recorded: %s", error, extra={"report": "/".join(subject.key)})
 
     async def _delete_files(self, subject: Subject) -> None:
-        """Delete the files of the run and of older ones, which have been replaced; newer ones may be under way."""
+        """Delete the files of the run and of older ones, which have been replaced; newer ones may be under way.
+
+        What another Report names as its result stays until that has expired too; the sweep finds it then.
+        """
         store, generation = self._links.store, subject.metadata.generation
         keys = await store.sizes(names.runs_prefix(*subject.key, subject.metadata.uid))
         runs = {run for key in keys if (run := names.run_of(key)) is not None and run.generation <= generation}
         for run in sorted(runs):
-            await store.delete(run.folder)
+            if not self._keys.is_borrowed(names.run_id(run.uid, run.generation), subject.key):
+                await store.delete(run.folder)
 
     async def _sign(self, manifest: Json) -> None:
         subject = Subject.from_manifest(manifest)
@@ -137,7 +150,7 @@ class Upkeep:
         if subject.spec is None or status.run_id is None or not status.artifacts:
             return  # Of a newer operator: this one cannot read it.
         uid, (namespace, name) = subject.metadata.uid, subject.key
-        folder = names.run_prefix(namespace, name, status.run_id)
+        folder = names.run_prefix(namespace, status.same_as or name, status.run_id)
         types = {each.name: each.media_type for each in status.artifacts}
         now = self._now()
         signed = await self._links.sign(folder, name, types, parse_duration(subject.spec.download.url_ttl))

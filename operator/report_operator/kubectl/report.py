@@ -124,8 +124,8 @@ class Report:
 
     def digest(self) -> dict[str, Any]:
         """Return what is of interest, for programs: wire names, nothing that is not known."""
-        status = ("stage", "reason", "message", "attempt", "queue", "startTime", "completionTime", "runID", "jobName")
-        status += ("deliveries", "redelivery")
+        status = ["stage", "reason", "message", "attempt", "queue", "startTime", "completionTime", "runID", "jobName"]
+        status += ["deliveries", "redelivery", "sameAs"]
         found = {"name": self.name, "namespace": self.namespace, "phase": self.phase, "period": self.period}
         found |= {field: self._status.get(field) for field in status} | {"artifacts": self._status.get("artifacts")}
         return {field: value for field, value in found.items() if value}

@@ -63,6 +63,10 @@ class Facts:
     """Answer to StartRun or StartRedelivery when other runs come first."""
     nothing_to_send: str | None = None
     """Answer to StartRedelivery when the store has not what it needs: what is missing."""
+    first: Subject | None = None
+    """The Report with the same idempotency key that runs; None when this one does."""
+    key_settles_in: timedelta | None = None
+    """How long to wait until it is known which Report with the key is the first."""
     trial_problem: str | None = None
     """Answer to MakeTrial: why there is no test, empty when there is."""
     rules: Rules = field(default_factory=Rules)

@@ -1,12 +1,27 @@
 """Files in the store whose Report is gone."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
+from report_operator.api.conditions import Phase
 from report_operator.plan import names
 
 RETAINED_FILE = "retained"
 """Name of an object beside the artifacts of a Report with `retention.onDelete: Retain`: what the store remembers when
 the Report is gone. No output has a name without an ending."""
+
+
+def spared_by(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the UIDs of the Reports whose files stay because of a Report: its own, and that of the run it tells of.
+
+    One that has expired has no files any more: what is left of it was kept for another Report with its idempotency key.
+    """
+    metadata, status = manifest["metadata"], manifest.get("status") or {}
+    is_observed = status.get("observedGeneration") == metadata["generation"]
+    own = [] if is_observed and status.get("phase") == Phase.EXPIRED else [metadata["uid"]]
+    its = [status["runID"].rpartition("-")[0]] if status.get("artifacts") and "runID" in status else []
+    return [*own, *its]
 
 
 class Orphans:

@@ -135,7 +135,8 @@ def _problem(facts: Facts, token: str) -> str:
     if subject.spec is None:
         return subject.problem
     if known.run_id != subject.run_id:
-        return "The files are of another run than that of the spec. Run the Report again to have it sent."
+        other = f"Report {known.same_as}; ask there" if known.same_as else "an older spec; run the Report again"
+        return f"The files are of another run, that of {other} to have them sent."
     if not known.deliveries:
         return "The Report has no destinations."
     forbidden = policy.refusal(subject.spec, facts.rules)

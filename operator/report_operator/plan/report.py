@@ -14,6 +14,7 @@ from report_operator.plan import (
     progress,
     redelivery,
     renewal,
+    sharing,
     status,
     transition,
     trial,
@@ -96,6 +97,11 @@ def _without_job(facts: Facts, spec: ReportSpec) -> Decision:
         forbidden = policy.refusal(spec, facts.rules)
         if forbidden:
             written = transition.to(facts, status.of_rejected(facts, Cause(Reason.NOT_ALLOWED_BY_POLICY, forbidden)))
+            return replace(written, cleanup=leftovers.of_others(facts))
+        if facts.key_settles_in is not None:
+            return Decision(requeue_after=facts.key_settles_in)
+        if facts.first is not None:
+            written = sharing.follow(facts, facts.first)
             return replace(written, cleanup=leftovers.of_others(facts))
         return Decision(actions=(StartRun(subject.job_name),)) if facts.turn is None else _wait(facts, facts.turn)
     text = f"Job {subject.job_name} was deleted before its result was recorded. Edit the spec to run again."

@@ -13,6 +13,7 @@ from report_operator.plan.facts import Facts
 from report_operator.plan.failure import Cause
 from report_operator.plan.objects import Job
 from report_operator.plan.run_queue import Turn
+from report_operator.plan.subject import Subject
 
 GOES_ON = frozenset(
     {
@@ -119,6 +120,28 @@ def of_artifacts(
         }
     )
     return _concluded(facts, status, _inlined(facts, result))
+
+
+def of_awaiting(facts: Facts, first: Subject | None, name: str, cause: Cause) -> ReportStatus:
+    """Return the status while another Report's run makes the result; run id and Job are that one's alone."""
+    known = first.status if first is not None else ReportStatus(phase=Phase.QUEUED)
+    fields = ("phase", "stage", "attempt", "period", "queue", "start_time")
+    fresh = ReportStatus(same_as=name).model_copy(update={field: getattr(known, field) for field in fields})
+    return _with_cause(facts, fresh, cause)
+
+
+def of_same(facts: Facts, first: Subject) -> ReportStatus:
+    """Return the final status of a Report whose result another one has made."""
+    known = first.status
+    cause = Cause(known.reason or Reason.SUCCEEDED, known.message or "")
+    base = _with_cause(facts, known.model_copy(update={"same_as": first.metadata.name, "queue": None}), cause)
+    kinds = {condition.type for condition in base.conditions}
+    further = [
+        _condition(facts, ConditionType(each.type), each.status, Cause(Reason(each.reason), each.message))
+        for each in known.conditions
+        if each.type not in kinds and each.type not in (ConditionType.RECONCILING, ConditionType.STALLED)
+    ]
+    return base.model_copy(update={"conditions": [*base.conditions, *further]})
 
 
 def of_redelivering(facts: Facts, redelivery: Redelivery, cause: Cause, turn: Turn | None = None) -> ReportStatus:
