@@ -117,6 +117,14 @@ class TestUnfinished:
         eventually(lambda: True if not unfinished(store, team) else None, PATIENCE, "no upload is left")
         assert httpx.get(status["artifacts"][1]["downloadURL"]).content == b"content"
 
+    def test_what_a_job_that_is_refused_does_not_need_goes_at_once(self, team: Team, store: SeaweedFS) -> None:
+        spec = {"hard": {"count/jobs.batch": "0"}}
+        team.post("resourcequotas", {"metadata": {"name": "none"}, "spec": spec})
+        team.patch("resourcequotas", "none/status", {"status": spec | {"used": {"count/jobs.batch": "0"}}})
+        team.create("weekly", **LARGE)
+        team.wait("weekly", "JobRefused")
+        assert unfinished(store, team) == []
+
     @pytest.mark.parametrize("how", ["failed", "cancelled"])
     def test_what_another_has_uploaded_goes_too(self, team: Team, store: SeaweedFS, how: str) -> None:
         team.create("weekly", **LARGE)

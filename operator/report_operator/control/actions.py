@@ -18,7 +18,7 @@ from report_operator.control.jobs import JobMaker
 from report_operator.control.links import LinkMaker
 from report_operator.control.redeliveries import Redeliverer
 from report_operator.control.run_links import RunLinks
-from report_operator.plan import artifacts, job, names, renewal, secret
+from report_operator.plan import artifacts, job, names, renewal, secret, uploads
 from report_operator.plan.facts import (
     AbandonUploads,
     Action,
@@ -111,7 +111,11 @@ class Actor:
         of_job["metadata"]["annotations"] = renewal.annotations(spec, links, facts.now)
         of_secret = secret.manifest(subject, spec, facts.rules.policy, links, facts.now)
         made = await JobMaker(self.cluster).make(subject, of_secret, of_job)
-        return replace(facts, refusal=made) if isinstance(made, str) else replace(facts, jobs=(*facts.jobs, made))
+        if not isinstance(made, str):
+            return replace(facts, jobs=(*facts.jobs, made))
+        if uploads.large_files(spec):
+            await self.store.abandon_uploads(subject.prefix)  # The next try begins its own.
+        return replace(facts, refusal=made)
 
     async def _start_redelivery(self, facts: Facts, wanted: StartRedelivery) -> Facts:
         spec = self._spec(facts.subject)
