@@ -258,3 +258,68 @@ def test_a_kill_after_any_call_is_made_up_for(calls: int) -> None:
     assert Subject.from_manifest(world.report).status.phase == "Succeeded"
     assert len(world.made) == 1
     assert world.secrets == set()
+
+
+HOOK = {"name": "hook", "webhook": {"url": "https://example.com/"}}
+
+
+def undelivered() -> tuple[World, Process]:
+    """Return a world in which a run has made its files and delivered nothing."""
+    world = World(objects.report(spec=objects.SPEC | {"destinations": [HOOK]}))
+    process = Process(world)
+    come_to_rest(world, process)
+    assert world.report["status"]["reason"] == "DeliveryFailed"
+    return world, process
+
+
+def come_to_rest(world: World, process: Process) -> None:
+    for _ in range(10):
+        process.listen()
+        process.look()
+        assert len(world.unfinished()) <= 1
+        for name in sorted(world.jobs):
+            world.advance(name, "good")
+    process.look()
+
+
+@pytest.mark.requirement("N1")
+@pytest.mark.parametrize("calls", range(1, 40))
+def test_a_redelivery_is_made_once_wherever_the_operator_is_killed(calls: int) -> None:
+    world, process = undelivered()
+    world.ask_again("t1")
+    for _ in range(calls):
+        if process.step() and world.redelivered:
+            for name in sorted(world.jobs):
+                world.advance(name, "good")
+    process.kill()
+    come_to_rest(world, process)
+    status = world.report["status"]
+    assert (status["phase"], status["redelivery"]["phase"]) == ("Succeeded", "Ended")
+    assert (len(world.redelivered), len(world.made)) == (1, 1)
+    assert (world.jobs, world.secrets) == ({}, set())
+    assert len(status["artifacts"]) == 3
+
+
+@pytest.mark.parametrize("calls", range(1, 40))
+@pytest.mark.parametrize("change", ["edit", "cancel"])
+def test_a_redelivery_ends_before_what_comes_after_it(calls: int, change: str) -> None:
+    world, process = undelivered()
+    world.ask_again("t1")
+    for _ in range(calls):
+        if process.step() and world.redelivered and calls % 2:
+            for name in sorted(world.jobs):
+                world.advance(name, "good")
+    process.kill()
+    if change == "edit":
+        world.edit()
+    else:
+        world.cancel(True)
+    come_to_rest(world, process)
+    subject = Subject.from_manifest(world.report)
+    assert subject.is_settled
+    assert subject.status.redelivery is None or not subject.status.redelivery.is_under_way
+    assert len(world.redelivered) <= 1
+    assert len(world.made) == (2 if change == "edit" else 1)
+    assert (world.jobs, world.secrets) == ({}, set())
+    first = names.run_prefix(*KEY, names.run_id(objects.UID, 1))
+    assert any(key.startswith(first) for key in world.stored), "recipients have links to these files"

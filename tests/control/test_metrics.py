@@ -42,6 +42,8 @@ async def test_runs_and_deliveries_have_the_run_id_as_exemplar() -> None:
     )
     metrics.observe_status(ReportStatus(), ended)
     metrics.observe_status(ended, ended)
+    metrics.observe_status(ended, ended.model_copy(update={"phase": Phase.SUCCEEDED}))  # A redelivery is no run.
+    metrics.observe_status(ReportStatus(), ended.model_copy(update={"same_as": "weekly"}))  # Nor is another's run.
     lines = (await page(OPEN_METRICS)).splitlines()
     shown = [line for line in lines if '# {run_id="0b8e-7"}' in line]
     assert [line.partition("{")[0] for line in shown] == [

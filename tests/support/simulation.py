@@ -8,13 +8,25 @@ Every call first yields, so that a test decides what happens between any two cal
 import copy
 import itertools
 import types
-from collections.abc import AsyncIterator, Coroutine, Generator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from report_operator.api.metadata import RUN_ID_LABEL
-from report_operator.api.run import Outcome, Result, SignedRequest, StoredFile, Upload
+from report_operator.api.deliveries import Deliveries, Delivery, DeliveryState, Entry
+from report_operator.api.metadata import REDELIVER_ANNOTATION, REDELIVERY_LABEL, RUN_ID_LABEL
+from report_operator.api.outputs import OutputFormat
+from report_operator.api.redelivery import MESSAGES_FILE
+from report_operator.api.run import (
+    LEDGER_FILE,
+    RESULT_FILE,
+    EntryLinks,
+    Outcome,
+    Result,
+    SignedRequest,
+    StoredFile,
+    Upload,
+)
 from report_operator.cluster.client import Cluster
 from report_operator.cluster.errors import AlreadyExistsError, ConflictError, NotFoundError
 from report_operator.control.admission import Admission
@@ -26,6 +38,7 @@ from report_operator.store.store import Link, SignedUploads, Store
 from tests.support import objects
 
 Json = dict[str, Any]
+_LEDGER = StoredFile(name=LEDGER_FILE, format=OutputFormat.JSON, size=10, sha256=objects.SHA)
 
 
 @types.coroutine
@@ -47,6 +60,8 @@ class World:
     store_up: bool = True
     made: list[str] = field(default_factory=list)
     """Run ids of all Jobs that were ever made."""
+    redelivered: list[str] = field(default_factory=list)
+    """Names of all Jobs that were ever made to send again."""
     events: list[Json] = field(default_factory=list)
     _count: "itertools.count[int]" = field(default_factory=itertools.count)
 
@@ -60,6 +75,11 @@ class World:
         if self.report["spec"].get("cancel", False) is not cancel:
             self.report["spec"] = self.report["spec"] | {"cancel": cancel}
             self.edit()
+
+    def ask_again(self, token: str) -> None:
+        """Ask for a redelivery, as a user."""
+        self.report["metadata"].setdefault("annotations", {})[REDELIVER_ANNOTATION] = token
+        self.touch()
 
     def touch(self) -> None:
         """Give the Report a new resourceVersion."""
@@ -85,9 +105,8 @@ class World:
             self.pods[name] = self._pod(job, objects.running(), objects.waiting(), objects.waiting())
         elif outcome == "good":
             self._upload(job)
-            message = self._outcome(job)
-            states = (objects.ended(), objects.ended(), objects.ended(0, message))
-            self.pods[name] = self._pod(job, *states)
+            done = objects.ended(0, self._outcome(job))
+            self.pods[name] = self._pod(job, objects.ended(), objects.ended(), done)
             job["status"]["conditions"] = [objects.condition("Complete")]
         else:
             self._upload(job, half=True)
@@ -105,12 +124,19 @@ class World:
 
     def _upload(self, job: Json, *, half: bool = False) -> None:
         subject = self._subject(job)
+        if subject.spec is not None and subject.spec.destinations and not half:
+            self.stored |= {subject.prefix + name: _LEDGER.size for name in (LEDGER_FILE, MESSAGES_FILE, RESULT_FILE)}
         for file in objects.result(subject).files[: 1 if half else None]:
             self.stored[subject.prefix + file.name] = file.size
 
     def _outcome(self, job: Json) -> str:
+        """Return what the last stage says: a run has delivered nothing, a redelivery everything."""
         subject = self._subject(job)
-        return Outcome(result=objects.result(subject)).model_dump_json(by_alias=True, exclude_none=True)
+        state = DeliveryState.SENT if REDELIVERY_LABEL in job["metadata"]["labels"] else DeliveryState.FAILED
+        names = [destination.name for destination in subject.spec.destinations] if subject.spec is not None else []
+        sent = [Delivery(name=name, state=state, last_error="gone", **{state.lower(): 1}) for name in names]
+        of = objects.result(subject, **({"deliveries": sent, "ledger": _LEDGER} if sent else {}))
+        return Outcome(result=of).model_dump_json(by_alias=True, exclude_none=True)
 
     def _pod(self, job: Json, *states: Json, phase: str = "Running") -> Json:
         metadata = {
@@ -121,9 +147,9 @@ class World:
             "creationTimestamp": objects.text(self.now),
             "ownerReferences": [{"kind": "Job", "name": job["metadata"]["name"], "uid": job["metadata"]["uid"]}],
         }
-        named = [
-            {"name": name, "state": state} for name, state in zip(("fetch", "render", "publish"), states, strict=False)
-        ]
+        again = REDELIVERY_LABEL in job["metadata"]["labels"]
+        stages = (*(("", "") if again else ("fetch", "render")), "redeliver" if again else "publish")
+        named = [{"name": name, "state": state} for name, state in zip(stages, states, strict=False)]
         status = {"phase": phase, "initContainerStatuses": named[:2], "containerStatuses": named[2:]}
         return {"metadata": metadata, "status": status}
 
@@ -174,7 +200,10 @@ class SimulatedCluster:
             "uid": f"job-of-{name}-{len(self._world.made)}",
             "creationTimestamp": objects.text(self._world.now),
         }
-        self._world.made.append(metadata["labels"][RUN_ID_LABEL])
+        if REDELIVERY_LABEL in metadata["labels"]:
+            self._world.redelivered.append(name)
+        else:
+            self._world.made.append(metadata["labels"][RUN_ID_LABEL])
         self._world.jobs[name] = {"metadata": metadata, "spec": dict(manifest["spec"]), "status": {"conditions": []}}
         return copy.deepcopy(self._world.jobs[name])
 
@@ -235,6 +264,14 @@ class SimulatedStore:
     async def sign_download(self, key: str, _kind: str, _name: str, _type: str, ttl: timedelta) -> Link:
         return Link(f"https://store/{key}", self._world.now + ttl)
 
+    async def sign_reads(self, keys: Iterable[str], _ttl: timedelta) -> dict[str, str]:
+        return {key: f"https://store/{key}" for key in keys}
+
+    async def sign_ledger(self, folder: str, ids: Iterable[str], _ttl: timedelta) -> dict[str, EntryLinks]:
+        request = SignedRequest(url=f"https://store/{folder}")
+        links = {"claimed": request.url, "release": request.url, "recorded": request.url}
+        return {id_: EntryLinks(claim=request, record=request, **links) for id_ in ids}
+
     async def sizes(self, folder: str) -> dict[str, int]:
         await self._reach()
         return {key: size for key, size in self._world.stored.items() if key.startswith(folder)}
@@ -243,6 +280,9 @@ class SimulatedStore:
         await self._reach()
         if key not in self._world.stored:
             return None
+        if key.endswith(LEDGER_FILE):
+            entry = Entry(destination="hook", state=DeliveryState.FAILED)
+            return Deliveries(run_id="", entries=[entry]).model_dump_json(by_alias=True).encode()
         return Result(run_id="", files=list[StoredFile]()).model_dump_json().encode()
 
     async def delete(self, folder: str) -> None:

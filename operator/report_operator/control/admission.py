@@ -85,7 +85,7 @@ class Admission:
 
     def measure(self, subject: Subject, written: ReportStatus) -> None:
         """Learn how long runs take from the status that a Report has been given, if it tells that its run has ended."""
-        ended = written.phase in (Phase.SUCCEEDED, Phase.FAILED) and not subject.has_ended
+        ended = written.phase in (Phase.SUCCEEDED, Phase.FAILED) and not subject.has_ended and written.same_as is None
         if ended and written.start_time is not None and written.completion_time is not None:
             schedule = subject.metadata.labels.get(SCHEDULE_UID_LABEL, "")
             self._durations.add(schedule, written.completion_time - written.start_time)

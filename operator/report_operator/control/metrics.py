@@ -58,7 +58,8 @@ DELIVERIES = Counter(
 def observe_status(old: ReportStatus, new: ReportStatus) -> None:
     """Count a run that has just ended; the run id is the exemplar, where OpenMetrics is asked for."""
     ended = new.phase in ENDED and new.reason is not None
-    if not ended or (old.phase is new.phase and old.run_id == new.run_id):
+    is_known = new.run_id is not None and new.run_id == old.run_id and old.phase in ENDED  # A redelivery is no run.
+    if not ended or is_known or new.same_as is not None or (old.phase is new.phase and old.run_id == new.run_id):
         return
     phase, exemplar = str(new.phase), {"run_id": new.run_id} if new.run_id else None
     RUNS.labels(phase=phase, reason=str(new.reason)).inc(exemplar=exemplar)

@@ -52,7 +52,7 @@ class Waiting:
         An edit does not cost a waiting Report its place; an edit of one that does not wait has it begin now.
         """
         metadata, queue = subject.metadata, subject.status.queue
-        first = metadata.creation_timestamp if metadata.generation == 1 else None
+        first = metadata.creation_timestamp if metadata.generation == 1 and job is None else None
         return cls(
             urgency=_URGENCY.get(metadata.labels.get(TRIGGER_LABEL, ""), 0),
             since=queue.since if queue is not None else (first or now).replace(microsecond=0),
