@@ -4,14 +4,21 @@ S3 is SeaweedFS, Azure is Azurite, which checks signatures and permissions; Goog
 the test's that checks signatures and preconditions, because it does neither.
 """
 
+import base64
 import hashlib
+import json
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.run import EntryLinks, Links, RenderedFile, SignedRequest, Upload
@@ -25,7 +32,9 @@ from report_operator.store.gcs import GcsStore
 from report_operator.store.s3 import S3Store
 from report_operator.store.settings import AzureSettings, GcsSettings, S3Settings
 from report_operator.store.store import Store
-from tests.support import azurite, fake_gcs, gcs_front
+from tests.localcluster import certificates
+from tests.support import azurite, fake_gcs, gcs_front, http_server
+from tests.support.http_server import Answer, Asked
 from tests.support.ports import free_ports
 
 FOLDER = "team-a/weekly/uid-1/"
@@ -227,7 +236,10 @@ async def test_a_bucket_that_is_missing(gcs: GcsSettings, azure: AzureSettings) 
         store.close()
 
 
-async def test_an_outage_names_the_store(gcs: GcsSettings, azure: AzureSettings) -> None:
+async def test_an_outage_names_the_store(
+    gcs: GcsSettings, azure: AzureSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("report_operator.store.gcs._CALL", {"retry": None})
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     stores = [AzureStore(replace(azure, account_url=f"{url}/{azurite.ACCOUNT}")), GcsStore(replace(gcs, endpoint=url))]
     for store, name in zip(stores, (url, "gs://reports"), strict=True):
@@ -245,9 +257,7 @@ async def test_wrong_credentials_are_named_and_not_shown(azure: AzureSettings) -
 
 
 async def test_no_credentials_at_all(gcs: GcsSettings, azure: AzureSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
-    monkeypatch.setenv("NO_GCE_CHECK", "true")
-    monkeypatch.setattr("google.auth._cloud_sdk.get_application_default_credentials_path", lambda: "/nowhere")
+    fake_gcs.without_identity(monkeypatch)
     with pytest.raises(StoreError, match="There are no credentials for gs://reports: "):
         GcsStore(gcs)
     with pytest.raises(StoreError, match=r"cannot be used: .* Missing required arguments: 'tenant_id'"):
@@ -269,3 +279,87 @@ async def test_links_live_no_longer_than_a_week(gcs: GcsSettings) -> None:
     signed = await store.sign_uploads({KEY: None}, timedelta(days=30))
     assert signed.expires_at <= datetime.now(UTC) + timedelta(days=7)
     store.close()
+
+
+def metadata_server(signs: list[str]) -> Callable[[Asked], Answer]:
+    """Return what GKE's metadata server answers, and Google to requests to sign, which end up in `signs`."""
+
+    def respond(asked: Asked) -> Answer:
+        content: dict[str, Any] = {"email": fake_gcs.ACCOUNT, "scopes": ["x"], "aliases": []}
+        if "/universe/" in asked.path or "/project/" in asked.path:
+            return Answer(status=404)
+        if "/token" in asked.path:
+            content = json.loads(gcs_front.TOKEN)
+        if asked.path.startswith("/sign/"):
+            signs.append(asked.headers["authorization"])
+            payload = base64.b64decode(json.loads(asked.body)["payload"])
+            signature = fake_gcs.private_key().sign(payload, PKCS1v15(), SHA256())
+            content = {"signedBlob": base64.b64encode(signature).decode()}
+        headers = {"Metadata-Flavor": "Google", "Content-Type": "application/json"}
+        return Answer(json.dumps(content).encode(), headers=headers)
+
+    return respond
+
+
+async def test_google_signs_for_a_pod(gcs: GcsSettings, http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server in the place of GKE's metadata server and of IAM; the store takes what they sign as Google does."""
+    signs: list[str] = []
+    with http_server.running() as google:
+        google.respond = metadata_server(signs)
+        fake_gcs.with_metadata_server(monkeypatch, google.url)
+        monkeypatch.setattr("google.auth.iam._IAM_SIGN_ENDPOINT", f"{google.url}/sign/{{}}")
+        store = GcsStore(gcs)
+        signed = await store.sign_uploads({KEY: None}, timedelta(days=7))
+        assert send(http, signed.by_key[KEY].whole).is_success
+        assert signed.expires_at <= datetime.now(UTC) + timedelta(hours=12), "as long as Google keeps its keys"
+        await store.sign_ledger(FOLDER, ["a", "b"], HOUR)
+        store.close()
+    assert signs == ["Bearer t0ken"] * (1 + 2 * 5)
+
+
+def token(lasting: timedelta) -> bytes:
+    """Return what Microsoft Entra answers, with the claims that Azure looks at and no signature."""
+    now = datetime.now(UTC)
+    claims = {
+        "aud": "https://storage.azure.com",
+        "iss": "https://sts.windows.net/tenant/",
+        "tid": "tenant",
+        "oid": "pod",
+        **dict.fromkeys(("iat", "nbf"), int((now - HOUR).timestamp())),
+        "exp": int((now + lasting).timestamp()),
+    }
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "x"}, claims)
+    ]
+    answer = {"access_token": ".".join([*parts, "x"]), "expires_in": lasting.seconds, "token_type": "Bearer"}
+    return json.dumps(answer).encode()
+
+
+async def test_azure_lends_a_key_to_a_pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azurite, and a server in the place of Microsoft Entra: links are signed with a key that lasts for a week.
+
+    Azurite gives such a key, but knows only older forms of what is signed with it: the links are read and not used.
+    """
+    certificates.authority(tmp_path)
+    certificates.server(tmp_path, "server", ["IP:127.0.0.1"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    (tmp_path / "federated").write_text("from-the-kubelet")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.crt"))
+    with http_server.running(tls=context) as entra, azurite.running(tmp_path, tmp_path / "server.crt") as blobs:
+        entra.respond = lambda _: Answer(token(HOUR), headers={"Content-Type": "application/json"})
+        monkeypatch.setenv("AZURE_AUTHORITY_HOST", entra.url)
+        monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "federated"))
+        for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID"):
+            monkeypatch.setenv(name, "one")
+        store = AzureStore(AzureSettings(azurite.CONTAINER, blobs.endpoint))
+        signed = await store.sign_uploads({KEY: None}, timedelta(days=30))
+        week = datetime.now(UTC) + timedelta(days=7)
+        assert week - timedelta(minutes=1) < signed.expires_at <= week
+        link = await store.sign_download(KEY, "inline", "weekly.pdf", "application/pdf", HOUR)
+        assert link.expires_at <= datetime.now(UTC) + HOUR
+        told = dict(parse_qsl(urlsplit(signed.by_key[KEY].whole.url).query))
+        assert (told["skoid"], told["sktid"], told["sp"]) == ("pod", "tenant", "cw")
+        assert told["se"] == told["ske"] == signed.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        store.close()
+    assert len(entra.asked) == 1

@@ -39,14 +39,20 @@ class Azurite:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[Azurite]:
-    """Start a store with its data in `folder`; end it afterwards."""
+def running(folder: Path, certificate: Path | None = None) -> Iterator[Azurite]:
+    """Start a store with its log in `folder`; end it afterwards.
+
+    With a certificate, whose key is beside it as `.key`, it speaks TLS and takes tokens of Microsoft Entra: it checks
+    what they claim and not their signature.
+    """
     [port] = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http{'s' if certificate else ''}://127.0.0.1:{port}"
+    tls: list[str | Path]
+    tls = ["--cert", certificate, "--key", certificate.with_suffix(".key"), "--oauth", "basic"] if certificate else []
     program = programs.azurite() / "dist/src/blob/main.js"
     command: list[str | Path] = [
         programs.node(), program, "--blobHost", "127.0.0.1", "--blobPort", str(port),
-        "--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck",
+        "--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck", *tls,
     ]  # fmt: skip
     with serving(command, url, folder / "azurite.log", {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{KEY}"}):
         store = Azurite(f"{url}/{ACCOUNT}")

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth import _cloud_sdk
+from google.auth.compute_engine import _metadata
 
 from tests.localcluster import programs
 from tests.support.cloud_programs import serving
@@ -76,3 +79,19 @@ def service_account_key(token_uri: str) -> str:
 def private_key() -> rsa.RSAPrivateKey:
     """Return the service account's key."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def without_identity(patch: pytest.MonkeyPatch) -> None:
+    """Have google-auth find no credentials: as in a pod of another cloud."""
+    patch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    patch.setattr(_metadata, "_NO_GCE_CHECK", True)
+    patch.setattr(_cloud_sdk, "get_application_default_credentials_path", lambda: "/nowhere")
+
+
+def with_metadata_server(patch: pytest.MonkeyPatch, url: str) -> None:
+    """Have google-auth find the identity of a pod of GKE, whose metadata server is at `url`."""
+    without_identity(patch)
+    host = url.removeprefix("http://")
+    patch.setenv("GCE_METADATA_IP", host)
+    patch.setattr(_metadata, "_NO_GCE_CHECK", False)
+    patch.setattr(_metadata, "_GCE_METADATA_HOST", host)

@@ -18,7 +18,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from report_operator.api.run import EntryLinks, SignedRequest, Upload
 from report_operator.plan.uploads import Split
 from report_operator.store.errors import StoreError
-from report_operator.store.gcs_links import Signer
+from report_operator.store.gcs_links import Signer, signing
 from report_operator.store.settings import GcsSettings
 from report_operator.store.store import Link, SignedUploads, Store, StoredObject
 
@@ -45,13 +45,13 @@ class GcsStore(Store):
         self._settings = settings
         self._prefix = f"{settings.prefix.strip('/')}/" if settings.prefix.strip("/") else ""
         try:
-            credentials, project = google.auth.default(scopes=[_SCOPE])
+            credentials, _ = google.auth.default(scopes=[_SCOPE])
         except GoogleAuthError as error:
             raise StoreError(f"There are no credentials for gs://{settings.bucket}: {error}") from error
         options = {"api_endpoint": settings.endpoint} if settings.endpoint else None
-        self._client = storage.Client(project=project, credentials=credentials, client_options=options)
+        self._client = storage.Client(project=None, credentials=credentials, client_options=options)
         self._bucket = self._client.bucket(settings.bucket)
-        self._signer = Signer(credentials, self._bucket, settings.endpoint, settings.public_endpoint)
+        self._signer = Signer(signing(credentials), self._bucket, settings.endpoint, settings.public_endpoint)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
         self._bucket_seen: float | None = None
 

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from google.auth import iam
 from google.auth.credentials import Signing
+from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
+from google.oauth2 import service_account
 
 from report_operator.store.store import Link
 
@@ -13,19 +16,48 @@ _LONGEST = timedelta(days=7)
 """The longest that V4 signatures allow (X-Goog-Expires)."""
 _LONGEST_OF_GOOGLE_S_KEYS = timedelta(hours=12)
 """How long links last that Google signs for us: the keys that it keeps itself may change after that."""
-_FRESH = timedelta(minutes=5)
 _GOOGLE = "https://storage.googleapis.com"
+
+
+def signing(credentials: Any) -> Signing:
+    """Return credentials that can sign: these, when they have a key, or else by asking Google (IAM signBlob)."""
+    return credentials if isinstance(credentials, Signing) else _SignedByGoogle(credentials)
+
+
+class _SignedByGoogle(Signing):
+    """The identity of a pod, whose key Google keeps."""
+
+    def __init__(self, credentials: Any) -> None:
+        self._credentials = credentials
+        self._request = Request()
+
+    @property
+    def signer_email(self) -> str:
+        """Return the address of the service account."""
+        if self._credentials.token is None:
+            self._credentials.refresh(self._request)  # It knows its address only then.
+        email: str | None = getattr(self._credentials, "service_account_email", None)
+        if email is None or "@" not in email:
+            raise GoogleAuthError("nobody can sign for an identity that is no service account: link it to one")
+        return email
+
+    @property
+    def signer(self) -> iam.Signer:
+        """Return what asks Google."""
+        return iam.Signer(self._request, self._credentials, self.signer_email)
+
+    def sign_bytes(self, message: bytes) -> bytes:
+        """Return the signature of a message."""
+        signature: bytes = self.signer.sign(message)
+        return signature
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs with the key of a service account, or has Google sign where we have none (IAM signBlob).
+    """Signs URLs. Its methods block, and may raise errors of google-auth and requests."""
 
-    Its methods block, and may raise errors of google-auth and requests.
-    """
-
-    credentials: Any
-    """google.auth.credentials.Credentials."""
+    credentials: Signing
+    """See `signing`."""
     bucket: Any
     """google.cloud.storage.Bucket."""
     endpoint: str | None
@@ -35,7 +67,7 @@ class Signer:
 
     def link(self, method: str, name: str, ttl: timedelta, *, outside: bool = False, **parameters: Any) -> Link:
         """Return a signed URL for an object by its whole name, and when it stops working."""
-        own = isinstance(self.credentials, Signing)
+        own = isinstance(self.credentials, service_account.Credentials)
         asked = min(ttl, _LONGEST if own else _LONGEST_OF_GOOGLE_S_KEYS)
         now = datetime.now(UTC).replace(microsecond=0)
         inside = self.endpoint or _GOOGLE
@@ -45,17 +77,6 @@ class Signer:
             method=method,
             api_access_endpoint=(self.public_endpoint if outside else None) or inside,
             credentials=self.credentials,
-            **({} if own else self._asking()),
             **parameters,
         )
         return Link(url, now + asked)
-
-    def _asking(self) -> dict[str, str]:
-        """Return what Google is asked with to sign; the library asks for each link."""
-        expiry = self.credentials.expiry
-        if expiry is None or expiry.replace(tzinfo=UTC) < datetime.now(UTC) + _FRESH:
-            self.credentials.refresh(Request())
-        return {
-            "service_account_email": self.credentials.service_account_email,
-            "access_token": self.credentials.token,
-        }

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import google_crc32c
 import pytest
-from google.auth import compute_engine, iam
+from google.auth import iam
 
 from report_operator.api.deliveries import DeliveryState
 from report_operator.run.destinations.copies import PART
@@ -113,11 +113,7 @@ def test_as_the_pod(
     ship: Ship, gcs: FakeGcs, web: HttpServer, lake: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server in the place of GKE's metadata server, which has the tokens of a pod's ServiceAccount."""
-    host = web.url.removeprefix("http://")
-    monkeypatch.setenv("GCE_METADATA_HOST", host)
-    monkeypatch.setenv("GCE_METADATA_IP", host)
-    monkeypatch.setattr(compute_engine._metadata, "_GCE_METADATA_HOST", host)
-    monkeypatch.setattr("google.auth._cloud_sdk.get_application_default_credentials_path", lambda: "/nowhere")
+    fake_gcs.with_metadata_server(monkeypatch, web.url)
 
     def respond(asked: Asked) -> Answer:
         about = json.dumps({"email": ACCOUNT, "scopes": ["x"], "aliases": []}).encode()
@@ -132,8 +128,7 @@ def test_as_the_pod(
 
 
 def test_a_pod_without_identity(ship: Ship, lake: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_GCE_CHECK", "true")
-    monkeypatch.setattr("google.auth._cloud_sdk.get_application_default_credentials_path", lambda: "/nowhere")
+    fake_gcs.without_identity(monkeypatch)
     shipment = ship(lake(keyFrom=None))
     sent(shipment)
     said = failure(shipment)
