@@ -7,6 +7,7 @@ import click
 
 from report_operator import __version__
 from report_operator.api.conditions import Stage
+from report_operator.api.preflight import ORDER_VARIABLE
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -83,6 +84,16 @@ def relay_key(secret: str, namespace: str | None) -> None:
     from report_operator.control.credentials import create_relay_key
 
     click.echo(create_relay_key(secret, namespace))
+
+
+@main.command(hidden=True)
+@click.option("--order", envvar=ORDER_VARIABLE, required=True)
+def probe(order: str) -> None:
+    """Probe the destinations of a schedule, as the only process of its container."""
+    from report_operator.run.preflight import main as run_probe
+    from report_operator.run.workspace import Workspace
+
+    sys.exit(run_probe(order, Workspace.in_pod()))
 
 
 @main.command(hidden=True)

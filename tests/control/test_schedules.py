@@ -14,6 +14,7 @@ from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.manifests import Manifests
 from report_operator.control.schedules import ScheduleReconciler
+from report_operator.plan.job import RunDefaults
 from report_operator.plan.policy import Rules
 from tests.support.schedules import MINUTELY, TWO, World, utc
 
@@ -74,6 +75,7 @@ class Play:
             lambda _: Rules(),
             "operator-0",
             lambda: self.now,
+            RunDefaults(image="image"),
         )
 
     async def look(self) -> list[str]:

@@ -24,7 +24,8 @@ OWNERS: Json = {
 def failing(now: str, **spec: Any) -> World:
     """Return a world in which a ScheduledReport was made and seen."""
     world = World.of(now, **spec)
-    world.operate()
+    world.operate()  # Begins a probe of the owners' destinations,
+    world.operate()  # and finds that they answer.
     return world
 
 

@@ -1,6 +1,7 @@
 """ScheduledReports on a real API server, by the real clock: what is made when, and what is not."""
 
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,6 +47,12 @@ def accepted(team: Team, reason: str = "Scheduled") -> Json:
     return wait(team, reason, lambda found: ready(found) == reason)
 
 
+def jobs(team: Team) -> Sequence[Json]:
+    """Return the Jobs of probes, oldest first."""
+    found = team.list("jobs", "report-operator.io/preflight")
+    return sorted(found, key=lambda job: str(job["metadata"]["resourceVersion"]))
+
+
 def children(team: Team, count: int, patience: float = PATIENCE) -> Sequence[Json]:
     """Return the Reports of the namespace once there are so many, oldest slots first."""
     found = eventually(
@@ -89,7 +96,7 @@ class TestTicks:
     @pytest.mark.requirement("N8")
     def test_a_failed_slot_is_told_to_its_owners(self, team: Team) -> None:
         hook: Json = {"name": "owners", "webhook": {"url": "https://chat.example/hook"}}
-        create(team, onFailure={"notify": [hook]}, **MINUTELY)
+        create(team, onFailure={"notify": [hook]}, preflight="Skip", **MINUTELY)
         accepted(team)
         name = children(team, 1, A_TICK)[0]["metadata"]["name"]
         team.end_job(team.job_of(name)["metadata"]["name"], "Failed", "BackoffLimitExceeded", failed=1)
@@ -99,6 +106,37 @@ class TestTicks:
         assert notice["spec"]["template"]["params"]["details"][0] == f"{cause['reason']}: {cause['message']}"
         assert notice["spec"]["destinations"][0]["webhook"]["url"] == hook["webhook"]["url"]
         assert team.job_of(notice["metadata"]["name"])
+
+    @pytest.mark.requirement("D9")
+    def test_destinations_are_probed_before_a_schedule_is_accepted(self, team: Team) -> None:
+        """The test is Job controller and kubelet: the first probe finds a problem, the one after an edit none."""
+
+        def probe(number: int) -> Json:
+            found = eventually(lambda: by_age if len(by_age := jobs(team)) == number else None, PATIENCE, "the probe")
+            return found[-1]
+
+        def end(job: Json, *problems: str) -> None:
+            said = {"terminated": {"exitCode": 0, "message": json.dumps({"problems": problems})}}
+            named = {"name": "probe", "state": said, "image": "i", "imageID": "", "ready": False, "restartCount": 0}
+            labels = {**job["spec"]["template"]["metadata"]["labels"], "job-name": job["metadata"]["name"]}
+            job["spec"]["template"]["metadata"]["labels"] = labels
+            pod = team.start_pod(job)
+            team.patch("pods", f"{pod}/status", {"status": {"phase": "Succeeded", "containerStatuses": [named]}})
+            team.end_job(job["metadata"]["name"], "Complete")
+
+        hook: Json = {"name": "portal", "webhook": {"url": "https://portal.example/hook"}}
+        create(team, template={"spec": {"outputs": [{"format": "html"}], "destinations": [hook]}}, **YEARLY)
+        first = probe(1)
+        assert (ready(status(team)), condition(schedule(team), "Reconciling")) == ("Probing", "True")
+        assert first["metadata"]["ownerReferences"][0]["kind"] == "ScheduledReport"
+        end(first, "Destination portal: https://portal.example cannot be reached")
+        found = wait(team, "what is wrong", lambda found: found["preflight"]["state"] == "Failed")
+        assert (ready(found), condition(schedule(team), "Stalled")) == ("DestinationUnreachable", "True")
+        edit(team, stopAfter=3)
+        end(probe(2))
+        found = wait(team, "that all is well", lambda found: found["preflight"]["state"] == "Passed")
+        assert (ready(found), found["preflight"]["attempt"]) == ("Scheduled", 2)
+        assert condition(schedule(team), "Stalled") is None
 
     def test_nothing_runs_for_what_lies_before_a_creation_an_edit_or_a_resume(self, team: Team) -> None:
         """Of all three: every minute of the last hours was a slot, and none of it is run."""

@@ -74,7 +74,7 @@ def running(host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None =
                 self.wfile.write(answer.body)
             self.close_connection = answer.length is not None
 
-        do_DELETE = do_POST = do_PUT = do_GET  # noqa: N815 - the names that http.server looks for
+        do_DELETE = do_HEAD = do_POST = do_PUT = do_GET  # noqa: N815 - the names that http.server looks for
 
     with ThreadingHTTPServer((host, port), Handler) as listener:
         listener.daemon_threads = True

@@ -13,8 +13,12 @@ from typing import Any
 import jsonschema
 
 from report_operator.api.crd import REPORT, SCHEDULED_REPORT, schema_of
+from report_operator.api.preflight import ProbeAnswer, Probed
+from report_operator.plan.job import RunDefaults
+from report_operator.plan.policy import Rules
+from report_operator.plan.schedule import preflight
 from report_operator.plan.schedule.child import Child, maker_of
-from report_operator.plan.schedule.facts import Decision, Facts
+from report_operator.plan.schedule.facts import Decision, Facts, Found
 from report_operator.plan.schedule.subject import Subject
 from report_operator.plan.scheduled_report import decide
 
@@ -41,6 +45,10 @@ def rfc3339(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+ANSWERED = Found(has_ended=True, answer=ProbeAnswer(problems=[]))
+"""All destinations answer."""
+
+
 class CrashError(Exception):
     """The operator was killed."""
 
@@ -60,6 +68,10 @@ class World:
     cancelled: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     """What the API server says to Reports, by a part of their name."""
+    probe: Found | None = ANSWERED
+    """What came of the probe, whenever there is one."""
+    probes: list[str] = field(default_factory=list)
+    """Names of the Jobs of probes."""
     told: list[str] = field(default_factory=list)
     """Reasons of all Events."""
 
@@ -89,12 +101,12 @@ class World:
         self.manifest["metadata"].setdefault("annotations", {}).update(ours)
 
     def facts(self, refusals: Mapping[str, str] | None = None) -> Facts:
-        """Return what an operator gathers."""
+        """Return what an operator gathers; what a probe has found, when there is one."""
         subject = Subject.from_manifest(self.manifest)
         children = tuple(
             Child.from_manifest(report) for report in self.reports.values() if maker_of(report) == subject.uid
         )
-        return Facts(self.now, subject, children, refusals or {})
+        return Facts(self.now, subject, children, refusals or {}, probe=self.probe)
 
     def operate(self, steps: int | None = None, to: str | None = None) -> Decision:
         """Have the operator decide and do, at a time; after so many steps it is killed (CrashError)."""
@@ -144,7 +156,10 @@ class World:
         return [slot.strftime("%m-%d %H:%M") for slot in slots]
 
     def _create(self, decision: Decision, budget: "_Budget") -> dict[str, str]:
-        refusals = {}
+        refusals: dict[str, str] = {}
+        if decision.probe is not None:
+            budget.spend()
+            self._make_probe(decision.probe, refusals)
         for manifest in decision.creations:
             budget.spend()
             name = manifest["metadata"]["name"]
@@ -159,6 +174,16 @@ class World:
                 self.made.append(name)
                 self.made_for.append(Child.from_manifest(report).slot)
         return refusals
+
+    def _make_probe(self, probed: Probed, refusals: dict[str, str]) -> None:
+        subject = Subject.from_manifest(self.manifest)
+        assert subject.spec
+        job = preflight.manifest(subject, subject.spec, probed, Rules(), RunDefaults(image="image"))
+        name = job["metadata"]["name"]
+        if "preflight" in self.refused:
+            refusals[name] = self.refused["preflight"]
+        elif name not in self.probes:
+            self.probes.append(name)
 
     def _finish(self, decision: Decision, budget: "_Budget") -> None:
         for name in decision.cancellations:

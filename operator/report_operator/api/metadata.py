@@ -35,6 +35,8 @@ FIELD_MANAGER = "report-operator"
 
 SCHEDULE_LABEL = f"{GROUP}/schedule"
 """Name of the ScheduledReport that a Report was made by; as annotation the whole name."""
+PREFLIGHT_LABEL = f"{GROUP}/preflight"
+"""UID of the ScheduledReport whose destinations a Job probes."""
 SCHEDULE_UID_LABEL = f"{GROUP}/schedule-uid"
 """UID of that ScheduledReport; its Reports are selected by it."""
 VARIANT_LABEL = f"{GROUP}/variant"

@@ -19,6 +19,7 @@ from report_operator.api.fields import (
     rules,
 )
 from report_operator.api.metadata import GROUP
+from report_operator.api.preflight import Preflight
 from report_operator.api.report import ReportSpec
 from report_operator.api.timing import CronLine, Frequency, Window, ZoneName
 
@@ -210,6 +211,9 @@ class ScheduledReportSpec(Model):
     """Who is told when runs of the schedule fail. Manual and backfilled runs are not told of."""
     history: History = History()
     """Which of the Reports that have ended are kept."""
+    preflight: Preflight = Preflight.PROBE
+    """Probe or Skip. With Probe a new schedule, or one whose destinations were edited, is accepted when these answer:
+    mail servers to a login, web servers to a HEAD, buckets to a marker that is written and deleted."""
     template: ReportTemplate
     """The Reports that are made."""
     variants: Annotated[list[Variant], Field(min_length=1, max_length=20), list_map("name")] | None = None

@@ -14,6 +14,8 @@ class ScheduleConditionType(StrEnum):
     """True when the schedule is accepted, also while it is suspended."""
     STALLED = "Stalled"
     """Only with status True: the schedule cannot be followed until it is edited."""
+    RECONCILING = "Reconciling"
+    """Only with status True: the destinations are being probed."""
     STOPPED = "Stopped"
     """Only with status True: `spec.stopAfter` slots in a row have failed and no run starts by itself."""
 
@@ -35,6 +37,11 @@ class ScheduleReason(StrEnum):
     """This version of the operator cannot read the spec; the message names the field."""
     NOT_ALLOWED_BY_POLICY = "NotAllowedByPolicy"
     """The platform team's policy does not allow what the Reports would ask for; the message names the rule."""
+    PROBING = "Probing"
+    """Whether the destinations can be reached is being found out; runs start when they can."""
+    DESTINATION_UNREACHABLE = "DestinationUnreachable"
+    """A destination cannot be reached, or lets nobody in; the message says which and why. It is probed again: at once
+    when the spec is edited, else after longer and longer times, up to an hour."""
     NOTICE_REFUSED = "NoticeRefused"
     """Of an Event: the API server refused the notice to owners (admission, quota, policy)."""
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from report_operator.api.fields import INT32, INT64, LIST_ATOMIC, Model, Time, list_map
+from report_operator.api.preflight import Probed
 from report_operator.api.report import Condition, Period
 from report_operator.api.schedule_conditions import SlotReason
 from report_operator.api.timing import Frequency
@@ -163,6 +164,8 @@ class ScheduledReportStatus(Model):
     """Slots in a row without a Report that succeeded."""
     notices: Notices | None = None
     """What owners have been told of."""
+    preflight: Probed | None = None
+    """The last probe of the destinations; not set where none is needed."""
     last_handled_run_now: Annotated[str, Field(max_length=1024)] | None = None
     """The annotation report-operator.io/run-now that was followed last."""
     test_send: Trial | None = None

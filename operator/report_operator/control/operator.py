@@ -53,7 +53,7 @@ class Operator:
         rules = self.policies.of
         of_reports = Reconciler(cluster, actor, pending, rules, instance, keys=keys)
         of_schedules = ScheduleReconciler(
-            cluster, self.known_schedules, children, self.clockwork, rules, instance, utc_now
+            cluster, self.known_schedules, children, self.clockwork, rules, instance, utc_now, config.defaults
         )
         self.reports = Controller("report", of_reports.reconcile)
         self.schedules = Controller("scheduled_report", of_schedules.reconcile)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
+from report_operator.api.preflight import ProbeAnswer, ProbeState
 from report_operator.api.report import key_of
 from report_operator.cluster.client import Cluster
 from report_operator.cluster.connection import Json
@@ -23,9 +26,12 @@ from report_operator.control.controller import Key, Next
 from report_operator.control.manifests import Manifests
 from report_operator.plan import event
 from report_operator.plan.facts import Announcement
+from report_operator.plan.job import RunDefaults
+from report_operator.plan.objects import Job, Pod
 from report_operator.plan.policy import Rules
+from report_operator.plan.schedule import preflight
 from report_operator.plan.schedule.child import maker_of, with_owner
-from report_operator.plan.schedule.facts import Decision, Facts
+from report_operator.plan.schedule.facts import Decision, Facts, Found
 from report_operator.plan.schedule.subject import Subject
 from report_operator.plan.scheduled_report import decide
 
@@ -46,6 +52,8 @@ class ScheduleReconciler:
     instance: str
     """Name of the operator's pod, for Events."""
     now: Callable[[], datetime]
+    defaults: RunDefaults
+    """Of the Jobs that probe."""
 
     async def reconcile(self, key: Key) -> Next:
         """Look at a ScheduledReport once; the clockwork is set to the next time.
@@ -57,7 +65,7 @@ class ScheduleReconciler:
         if manifest is None:
             self.clockwork.set(key, None)
             return Next()
-        facts, decision = await self._create_reports(self._facts(manifest))
+        facts, decision = await self._create_reports(await self._facts(manifest))
         await self._record(manifest, facts.subject, decision)
         self.clockwork.set(key, decision.wake_at)
         return Next()
@@ -72,10 +80,26 @@ class ScheduleReconciler:
             self.known.put(manifest)
         return manifest
 
-    def _facts(self, manifest: Json) -> Facts:
+    async def _facts(self, manifest: Json) -> Facts:
         subject = Subject.from_manifest(manifest)
         namespace = subject.metadata.namespace
-        return Facts(self.now(), subject, self.children.of(namespace, subject.uid), rules=self.rules(namespace))
+        probe = await self._probe(subject)
+        children = self.children.of(namespace, subject.uid)
+        return Facts(self.now(), subject, children, rules=self.rules(namespace), probe=probe)
+
+    async def _probe(self, subject: Subject) -> Found | None:
+        """Return what came of the probe that the status tells of; nobody else is told of its Job."""
+        probed = subject.status.preflight
+        if probed is None or probed.state is not ProbeState.PROBING:
+            return None
+        name, namespace = preflight.name(subject, probed), subject.metadata.namespace
+        try:
+            job = Job.model_validate(await self.cluster.job(namespace, name))
+        except NotFoundError:
+            return None
+        pods = [Pod.model_validate(each) for each in await self.cluster.pods(namespace, f"job-name={name}")]
+        said = [c.state.terminated.message for p in pods for c in p.status.container_statuses if c.state.terminated]
+        return Found(has_ended=job.is_finished, answer=next(filter(None, map(_answer, said)), None))
 
     async def _create_reports(self, facts: Facts) -> tuple[Facts, Decision]:
         """Make all Reports that are due; decide again for those that the API server does not take.
@@ -84,11 +108,17 @@ class ScheduleReconciler:
         """
         while True:
             decision = decide(facts)
-            refusals = await self._create_all(decision.creations)
+            refusals = await self._create_all((*decision.creations, *self._probe_jobs(facts, decision)))
             if not refusals:
                 return facts, decision
             children = self.children.of(facts.subject.metadata.namespace, facts.subject.uid)
             facts = replace(facts, children=children, refusals={**facts.refusals, **refusals})
+
+    def _probe_jobs(self, facts: Facts, decision: Decision) -> list[Json]:
+        spec, probed = facts.subject.spec, decision.probe
+        if spec is None or probed is None:
+            return []
+        return [preflight.manifest(facts.subject, spec, probed, facts.rules, self.defaults)]
 
     async def _create_all(self, manifests: tuple[Mapping[str, Any], ...]) -> dict[str, str]:
         """Make Reports, all at once; return those that the API server does not take, and what it said."""
@@ -102,6 +132,8 @@ class ScheduleReconciler:
 
     async def _create(self, manifest: Mapping[str, Any]) -> str | None:
         """Make a Report; return why it cannot be made, or None when it is there. Raises ClusterError in an outage."""
+        if manifest["kind"] == "Job":
+            return await self._create_job(manifest)
         metadata = manifest["metadata"]
         try:
             self.children.put(await self.cluster.create_report(manifest))
@@ -110,6 +142,16 @@ class ScheduleReconciler:
             if maker_of(found) != maker_of(manifest):
                 return "there is a Report of this name that is not of this ScheduledReport; rename it."
             self.children.put(found)
+        except (RefusedError, NotFoundError) as error:
+            return str(error)
+        return None
+
+    async def _create_job(self, manifest: Mapping[str, Any]) -> str | None:
+        """Make the Job of a probe, as `_create` makes a Report."""
+        try:
+            await self.cluster.create_job(dict(manifest))
+        except AlreadyExistsError:
+            return None
         except (RefusedError, NotFoundError) as error:
             return str(error)
         return None
@@ -153,3 +195,11 @@ class ScheduleReconciler:
             await self.cluster.create_event(event.of_schedule(subject, announcement, self.instance, self.now()))
         except ClusterError as error:
             logger.info("an Event could not be recorded: %s", error, extra=about)
+
+
+def _answer(message: str) -> ProbeAnswer | None:
+    """Return what a probe wrote as its termination message; None when it is not that."""
+    try:
+        return ProbeAnswer.model_validate_json(message)
+    except ValidationError:
+        return None

@@ -9,6 +9,7 @@ from report_operator.api.conditions import RUN_STAGES, Stage
 from report_operator.api.fields import parse_duration
 from report_operator.api.job import Resources
 from report_operator.api.metadata import KUEUE_QUEUE_LABEL, SCHEDULE_UID_LABEL
+from report_operator.api.preflight import ORDER_VARIABLE
 from report_operator.api.redelivery import ORDER_FILE
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import (
@@ -27,6 +28,9 @@ from report_operator.plan.subject import Subject
 Json = dict[str, Any]
 
 _TMP = PurePosixPath("/tmp")  # noqa: S108 - a volume of the container's own
+_PROBE_SECONDS = 120
+"""Longest time of a probe, and how long its Job stays."""
+_PROBE_SIZE = "64Mi"
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,38 @@ def redelivery(subject: Subject, spec: ReportSpec, defaults: RunDefaults, metada
     ]
     containers = {"containers": [_container(Stage.REDELIVER, spec, defaults)]}
     return _job(subject, spec, metadata, _pod_with(containers, volumes, spec, defaults))
+
+
+def probe(metadata: Json, order: str, spec: ReportSpec, defaults: RunDefaults) -> Json:
+    """Return the Job that probes the destinations of a spec: one try of one container, which has their Secrets."""
+    secrets = enumerate(_delivery_secrets(spec))
+    container = _container(Stage.PUBLISH, spec, defaults) | {
+        "name": "probe",
+        "command": ["report-operator", "probe"],
+        "env": [{"name": ORDER_VARIABLE, "value": order}],
+        "resources": defaults.resources.to_wire(),
+        "volumeMounts": [
+            *(_mount(f"delivery-{n}", SECRETS_DIR / name) for n, name in secrets),
+            _mount("outputs", OUTPUTS_DIR, writable=True),
+            _mount("tmp", _TMP, writable=True),
+        ],
+    }
+    volumes = [*_delivery_volumes(spec), *(_scratch_volume(name, _PROBE_SIZE) for name in ("outputs", "tmp"))]
+    labels = metadata["labels"] | cloud_identity.labels(spec)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {
+            "activeDeadlineSeconds": _PROBE_SECONDS,
+            "backoffLimit": 0,
+            "ttlSecondsAfterFinished": _PROBE_SECONDS,
+            "template": {
+                "metadata": {"labels": labels, "annotations": cloud_identity.annotations(spec)},
+                "spec": _pod_with({"containers": [container]}, volumes, spec, defaults),
+            },
+        },
+    }
 
 
 def _job(subject: Subject, spec: ReportSpec, metadata: Json, pod: Json) -> Json:

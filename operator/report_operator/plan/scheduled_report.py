@@ -18,22 +18,27 @@ from report_operator.plan.schedule import (
     history,
     manual,
     notice,
+    preflight,
     status,
     tally,
     trial,
 )
 from report_operator.plan.schedule.applied import Following
 from report_operator.plan.schedule.child import Child
+from report_operator.plan.schedule.conclusion import Conclusion
 from report_operator.plan.schedule.draft import Draft
 from report_operator.plan.schedule.due import Due, due
 from report_operator.plan.schedule.facts import Decision, Facts, Ownership
+from report_operator.plan.schedule.preflight import Look
 
 Fields = dict[str, Any]
 """Fields of the status by name."""
 
 _RESTING: Fields = {"catch_up": [], "next_run_time": None, "next_period": None}
 """While no run starts by itself."""
-_NORMAL = frozenset({ScheduleReason.SCHEDULED, ScheduleReason.ON_DEMAND, ScheduleReason.SUSPENDED})
+_NORMAL = frozenset(
+    {ScheduleReason.SCHEDULED, ScheduleReason.ON_DEMAND, ScheduleReason.SUSPENDED, ScheduleReason.PROBING}
+)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -59,7 +64,10 @@ def _decide(facts: Facts) -> Decision:
     subject = facts.subject
     counted = failures.count(subject, facts.children, facts.now)
     concluded = conclusion.conclude(subject, counted, facts.rules)
-    fields: Fields = {"failures": counted, **status.of_conclusion(subject, concluded, facts.now)}
+    looked = _preflight(facts, concluded)
+    concluded = looked.conclusion or concluded
+    fields: Fields = {"failures": counted, "preflight": looked.probed}
+    fields |= status.of_conclusion(subject, concluded, facts.now)
     if subject.spec is None:
         known = subject.status.applied_schedule
         fields |= _RESTING | {"applied_schedule": known and known.model_copy(update={"paused": True})}
@@ -67,7 +75,8 @@ def _decide(facts: Facts) -> Decision:
     following = applied.follow(subject, subject.spec, concluded.is_paused, facts.now)
     fields |= {"applied_schedule": following.applied, "missed": _missed_by_edit(facts, following)}
     if concluded.timing is None:
-        return _decision(facts, None, fields | _RESTING)
+        resting = _decision(facts, None, fields | _RESTING)
+        return replace(resting, probe=looked.probed if looked.is_to_be_made else None, wake_at=looked.wake_at)
     draft = Draft.of(facts, subject.spec, concluded.timing)
     if concluded.is_running:
         fields |= _run_slots(draft, following, fields["missed"])
@@ -75,6 +84,14 @@ def _decide(facts: Facts) -> Decision:
         fields |= _RESTING | {"backfill": subject.status.backfill if subject.spec.backfill is not None else None}
     fields |= {"last_handled_run_now": manual.run_now(draft), "skipped": draft.skipped, "test_send": trial.run(draft)}
     return _decision(facts, draft, fields)
+
+
+def _preflight(facts: Facts, concluded: Conclusion) -> Look:
+    """Return what is known of the destinations; nothing is sent while a schedule is suspended or refused."""
+    spec = facts.subject.spec
+    if spec is None or not concluded.is_accepted or concluded.reason is ScheduleReason.SUSPENDED:
+        return Look(facts.subject.status.preflight)
+    return preflight.look(facts, spec)
 
 
 def _decision(facts: Facts, draft: Draft | None, fields: Fields) -> Decision:

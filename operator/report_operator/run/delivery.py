@@ -84,6 +84,9 @@ class _Unusable:
     def send(self, _entry: Entry) -> Outcome:
         return Failed(self.message)
 
+    def probe(self) -> Outcome:
+        return Failed(self.message)
+
     def close(self) -> None:
         pass
 

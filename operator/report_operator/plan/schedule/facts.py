@@ -5,11 +5,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from report_operator.api.preflight import ProbeAnswer, Probed
 from report_operator.api.schedule_status import ScheduledReportStatus
 from report_operator.plan.facts import Announcement
 from report_operator.plan.policy import Rules
 from report_operator.plan.schedule.child import Child
 from report_operator.plan.schedule.subject import Subject
+
+
+@dataclass(frozen=True)
+class Found:
+    """The Job of a probe."""
+
+    has_ended: bool = False
+    answer: ProbeAnswer | None = None
+    """What it has said."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,8 @@ class Facts:
     """Reports of the decision before that the API server does not take, by name, and what it said."""
     rules: Rules = field(default_factory=Rules)
     """The platform team's policy for its namespace."""
+    probe: Found | None = None
+    """What came of the probe that the status tells of; None when there is no Job."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,8 @@ class Decision:
     creations: tuple[Mapping[str, Any], ...] = ()
     """Reports to make, in any order. One that exists and is ours is made. One that the API server refuses, or whose
     name another Report has, becomes a refusal, and the decision is made again. After an outage nothing more is done."""
+    probe: Probed | None = None
+    """The probe for which there has to be a Job; made and refused as Reports are."""
     cancellations: tuple[str, ...] = ()
     """Reports whose runs are to be ended."""
     status: ScheduledReportStatus | None = None

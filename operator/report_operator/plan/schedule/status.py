@@ -37,7 +37,9 @@ def of_conclusion(subject: Subject, conclusion: Conclusion, now: datetime) -> di
     accepted = conclusion.is_accepted
     conditions = [_condition(subject, ScheduleConditionType.READY, "True" if accepted else "False", conclusion, now)]
     if not accepted:
-        conditions.append(_condition(subject, ScheduleConditionType.STALLED, "True", conclusion, now))
+        goes_on = conclusion.reason is ScheduleReason.PROBING
+        kind = ScheduleConditionType.RECONCILING if goes_on else ScheduleConditionType.STALLED
+        conditions.append(_condition(subject, kind, "True", conclusion, now))
     if conclusion.reason is ScheduleReason.STOPPED_AFTER_FAILURES:
         conditions.append(_condition(subject, ScheduleConditionType.STOPPED, "True", conclusion, now))
     seen = subject.annotations.get(RECONCILE_ANNOTATION, subject.status.last_handled_reconcile_at)

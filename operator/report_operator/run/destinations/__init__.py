@@ -20,6 +20,9 @@ class Channel(Protocol):
     def send(self, entry: Entry) -> Outcome:
         """Send the report to the entry's recipient, once. Raises RunError for what the author has to mend."""
 
+    def probe(self) -> Outcome:
+        """Find out whether it would be taken: Sent when it would, and nothing is left there. Raises as `send`."""
+
     def close(self) -> None:
         """Let go of connections."""
 

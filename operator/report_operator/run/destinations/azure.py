@@ -1,5 +1,6 @@
 """Copies of the files in a container of Azure Blob Storage. The same names each time: a repetition changes nothing."""
 
+import contextlib
 from http import HTTPStatus
 from typing import Any
 
@@ -62,6 +63,14 @@ class AzureChannel:
         except AzureError as error:
             return Failed(f"{self._place}: {error}")
         return Sent(f"{self._place}/{self._folder}")
+
+    def probe(self) -> Outcome:
+        """Write and delete the file; who may write and not delete can be sent to all the same."""
+        outcome = self.send(Entry(destination=""))
+        with contextlib.suppress(AzureError):
+            for file in self._package.files:
+                self._client.delete_blob(f"{self._folder}/{file.name}")
+        return outcome
 
     def close(self) -> None:
         """Let go of connections."""

@@ -15,7 +15,7 @@ from report_operator.api.deliveries import Entry
 from report_operator.api.destinations import Email, Encryption, Login, MailServer
 from report_operator.api.outputs import OutputFormat, download_name
 from report_operator.api.run import Message, Request
-from report_operator.run.destinations.outcome import Failed, Outcome
+from report_operator.run.destinations.outcome import Failed, Outcome, Sent
 from report_operator.run.destinations.package import Package
 from report_operator.run.destinations.smtp import Account, Connection, RefusalError, on_the_wire
 from report_operator.run.destinations.trust import trust
@@ -60,6 +60,14 @@ class EmailChannel:
             except RefusalError as refusal:
                 self._note(refusal.outcome)
                 return refusal.outcome
+
+    def probe(self) -> Outcome:
+        """Connect and log in; no mail is begun."""
+        try:
+            self._idle.put(self._opened())
+        except RefusalError as refusal:
+            return refusal.outcome
+        return Sent()
 
     def close(self) -> None:
         """Take leave of the server."""
@@ -121,7 +129,7 @@ def _way(name: str, email: Email, package: Package) -> tuple[MailServer, str, Ac
         text = f"destination {name!r}: there is no mail relay of the platform team; set email.server and email.from"
         raise RunError(Reason.INVALID_SPEC, text)
     server = MailServer(host=relay.host, port=relay.port, encryption=Encryption.NONE)
-    return server, relay.sender, Account(relay.username, relay.password)
+    return server, relay.sender, Account(relay.username, relay.password) if relay.username else None
 
 
 def _account(login: Login | None, package: Package) -> Account | None:

@@ -1,5 +1,6 @@
 """Copies of the files in a bucket of Google Cloud Storage. The same names each time: a repetition changes nothing."""
 
+import contextlib
 import json
 import os
 from http import HTTPStatus
@@ -73,6 +74,15 @@ class GcsChannel:
         except requests.exceptions.RequestException as error:
             return Failed(f"{self._place} cannot be reached: {error}", passing=True, out_of_reach=True)
         return Sent(f"{self._place}/{self._folder}")
+
+    def probe(self) -> Outcome:
+        """Write and delete the file; who may write and not delete can be sent to all the same."""
+        outcome = self.send(Entry(destination=""))
+        with contextlib.suppress(GoogleAPICallError, GoogleAuthError, requests.exceptions.RequestException):
+            bucket = self._client().bucket(self._gcs.bucket)
+            for file in self._package.files:
+                bucket.blob(f"{self._folder}/{file.name}").delete(timeout=_TIMEOUT, retry=None)
+        return outcome
 
     def close(self) -> None:
         """Nothing is open."""

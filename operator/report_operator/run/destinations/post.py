@@ -50,6 +50,20 @@ def post(sender: httpx.Client, url: str, body: bytes, headers: dict[str, str]) -
     return _refusal(place, answer)
 
 
+def reach(sender: httpx.Client, url: str) -> Outcome:
+    """Ask for the head of a URL: any answer shows that a server is there. Raises RunError(NotAllowedByPolicy)."""
+    try:
+        place = _origin(url)
+        answer = sender.head(url)
+    except httpx.InvalidURL as error:
+        return Failed(f"no valid URL: {error}")
+    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        return Failed(f"the request cannot be sent: {error}")
+    except httpx.TransportError as error:
+        return _unreachable(place, error)
+    return Sent(f"HTTP {answer.status_code}")
+
+
 def _refusal(place: str, answer: httpx.Response) -> Failed:
     status = answer.status_code
     said = f"{place} answered {status} {answer.reason_phrase}".strip()

@@ -1,5 +1,6 @@
 """Copies of the files in somebody else's bucket. The same keys each time: a repetition changes nothing."""
 
+import contextlib
 from typing import Any
 
 import boto3
@@ -59,6 +60,14 @@ class S3Channel:
         except BotoCoreError as error:
             return Failed(f"{self._place} cannot be reached: {error}", passing=True, out_of_reach=True)
         return Sent(f"{self._place}/{self._folder}")
+
+    def probe(self) -> Outcome:
+        """Write and delete the file; who may write and not delete can be sent to all the same."""
+        outcome = self.send(Entry(destination=""))
+        with contextlib.suppress(ClientError, BotoCoreError):
+            for file in self._package.files:
+                self._client().delete_object(Bucket=self._s3.bucket, Key=f"{self._folder}/{file.name}")
+        return outcome
 
     def close(self) -> None:
         """Nothing is open."""

@@ -12,7 +12,7 @@ from report_operator.api.destinations import Slack
 from report_operator.api.run import Message
 from report_operator.run.destinations.outcome import Outcome
 from report_operator.run.destinations.package import Package
-from report_operator.run.destinations.post import client, post
+from report_operator.run.destinations.post import client, post, reach
 from report_operator.run.destinations.trust import trust
 from report_operator.run.message import escape_chat, with_links, written_expiry
 from report_operator.run.mounts import secret_value
@@ -40,6 +40,10 @@ class SlackChannel:
         """POST the message. Chats know no id of a message, so that a repetition is a second message."""
         headers = {"Content-Type": "application/json", "User-Agent": f"report-operator/{__version__}"}
         return post(self._client, self._url, self._body, headers)
+
+    def probe(self) -> Outcome:
+        """Ask whether a server is there."""
+        return reach(self._client, self._url)
 
     def close(self) -> None:
         """Close connections."""

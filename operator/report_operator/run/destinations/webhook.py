@@ -16,7 +16,7 @@ from report_operator.api.destinations import Webhook
 from report_operator.api.run import StoredFile
 from report_operator.run.destinations.outcome import Outcome
 from report_operator.run.destinations.package import Package
-from report_operator.run.destinations.post import client, post
+from report_operator.run.destinations.post import client, post, reach
 from report_operator.run.destinations.trust import trust
 from report_operator.run.failure import RunError
 from report_operator.run.mounts import header_value, secret_value
@@ -59,6 +59,10 @@ class WebhookChannel:
         if self._keys:
             headers["webhook-signature"] = " ".join(signature(key, id_, now, self._body) for key in self._keys)
         return post(self._client, self._url, self._body, headers)
+
+    def probe(self) -> Outcome:
+        """Ask whether a server is there."""
+        return reach(self._client, self._url)
 
     def close(self) -> None:
         """Close connections."""

@@ -1,0 +1,231 @@
+"""When the destinations of a schedule are probed, and what becomes of the schedule meanwhile."""
+
+import json
+from typing import Any
+
+import pytest
+
+from report_operator.api.policy import Policy
+from report_operator.api.preflight import ProbeAnswer, Probed, ProbeOrder, ProbeState
+from report_operator.plan.job import RunDefaults
+from report_operator.plan.policy import Rules
+from report_operator.plan.relay import MailRelay
+from report_operator.plan.schedule import preflight
+from report_operator.plan.schedule.facts import Found
+from report_operator.plan.schedule.subject import Subject
+from tests.support.schedules import ANSWERED, DAILY, MINUTELY, TEMPLATE, UID, World, condition, utc
+
+Json = dict[str, Any]
+HOOK: Json = {"name": "portal", "webhook": {"url": "https://portal.example.com/hook"}}
+MAIL: Json = {
+    "name": "mail",
+    "email": {
+        "server": {
+            "host": "mail.example.com",
+            "login": {
+                "usernameFrom": {"secretKeyRef": {"name": "smtp", "key": "username"}},
+                "passwordFrom": {"secretKeyRef": {"name": "smtp", "key": "password"}},
+            },
+        },
+        "from": "reports@example.com",
+        "to": ["ann@example.com"],
+    },
+}
+
+
+def template(*destinations: Json, **fields: Any) -> Json:
+    return {"spec": TEMPLATE["spec"] | {"destinations": list(destinations)} | fields}
+
+
+def world(*destinations: Json, **spec: Any) -> World:
+    """Return a world with a ScheduledReport that nobody has seen yet; probes do not end."""
+    made = World.of("2026-05-04 08:00", **{"template": template(*destinations), **DAILY, **spec})
+    made.probe = None
+    return made
+
+
+def refuse(play: World, problem: str = "Destination portal: it cannot be reached") -> None:
+    """Let the probe find something."""
+    play.probe = Found(has_ended=True, answer=ProbeAnswer(problems=[problem]))
+    play.operate()
+    play.probe = None
+
+
+def answer(play: World) -> None:
+    """Let the probe find that all is well."""
+    play.probe = ANSWERED
+    play.operate()
+    play.probe = None
+
+
+@pytest.mark.requirement("D9")
+class TestPreflight:
+    def test_a_new_schedule_is_accepted_when_its_destinations_answer(self) -> None:
+        play = world(HOOK)
+        assert play.operate().wake_at == utc("2026-05-04 08:00") + preflight.POLL
+        assert len(play.probes) == 1
+        assert condition(play, "Ready") == ("False", "Probing")
+        assert condition(play, "Reconciling") == ("True", "Probing")
+        assert condition(play, "Stalled") is None
+        play.operate()
+        assert len(play.probes) == 1
+        answer(play)
+        assert condition(play, "Ready") == ("True", "Scheduled")
+        assert condition(play, "Reconciling") is None
+        play.operate(to="2026-05-04 09:00")
+        play.operate(to="2026-05-05 09:00")
+        assert (play.slots(), len(play.probes)) == (["05-04 09:00", "05-05 09:00"], 1)
+
+    def test_one_that_is_not_reached_is_tried_again_after_longer_and_longer_times(self) -> None:
+        play = world(HOOK, **MINUTELY)
+        play.operate()
+        waits = []
+        for _ in range(9):
+            refuse(play)
+            assert condition(play, "Ready") == ("False", "DestinationUnreachable")
+            assert condition(play, "Stalled") == ("True", "DestinationUnreachable")
+            [ready] = [c for c in play.status["conditions"] if c["type"] == "Ready"]
+            assert ready["message"].startswith("Destination portal: it cannot be reached. It is tried again")
+            wake = play.operate().wake_at
+            assert wake
+            waits.append((wake - play.now).total_seconds())
+            play.now = wake
+            play.operate()
+            assert condition(play, "Ready") == ("False", "Probing")
+        assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+        assert len(set(play.probes)) == 10
+        assert play.slots() == [], "nothing is run"
+        answer(play)
+        assert condition(play, "Ready") == ("True", "Scheduled")
+        assert play.slots() == [], "nor made up for"
+        assert play.told == ["DestinationUnreachable", "Probing"] * 9 + ["Scheduled"]
+
+    def test_an_edit_probes_at_once_what_has_failed(self) -> None:
+        play = world(HOOK)
+        play.operate()
+        refuse(play)
+        play.edit(suspend=False)
+        play.operate()
+        assert (len(set(play.probes)), condition(play, "Ready")) == (2, ("False", "Probing"))
+
+    @pytest.mark.parametrize(
+        ("changed", "probes"),
+        [
+            ([HOOK], 1),
+            ([HOOK | {"onUnknown": "Resend"}], 1),
+            ([HOOK | {"webhook": {"url": "https://other.example.com/"}}], 2),
+            ([HOOK, MAIL], 2),
+            ([], 1),
+        ],
+    )
+    def test_only_an_edit_of_destinations_probes_what_has_passed(self, changed: list[Json], probes: int) -> None:
+        play = world(HOOK)
+        play.operate()
+        answer(play)
+        play.edit(template=template(*changed, title="Another"))
+        play.operate()
+        assert len(play.probes) == probes
+        assert condition(play, "Ready") == (("False", "Probing") if probes == 2 else ("True", "Scheduled"))
+
+    def test_who_gets_a_mail_and_what_is_in_it_is_not_probed(self) -> None:
+        play = world(MAIL)
+        play.operate()
+        answer(play)
+        play.edit(template=template(MAIL | {"email": MAIL["email"] | {"to": ["bob@example.com"], "subject": "News"}}))
+        play.operate()
+        assert len(play.probes) == 1
+
+    def test_what_an_older_operator_has_accepted_stays_accepted(self) -> None:
+        """As after an upgrade: the status knows nothing of probes."""
+        play = world(HOOK)
+        play.operate()
+        answer(play)
+        del play.manifest["status"]["preflight"]
+        play.operate(to="2026-05-04 09:00")
+        assert (play.slots(), len(play.probes)) == (["05-04 09:00"], 1)
+        assert (play.status["preflight"]["state"], play.status["preflight"]["attempt"]) == ("Passed", 0)
+
+    @pytest.mark.parametrize(
+        "spec",
+        [{"preflight": "Skip"}, {"suspend": True}, {"template": TEMPLATE}],
+    )
+    def test_what_needs_no_probe(self, spec: Json) -> None:
+        play = world(HOOK, **spec)
+        play.operate()
+        assert (play.probes, condition(play, "Ready")) == (
+            [],
+            ("True", "Suspended" if "suspend" in spec else "Scheduled"),
+        )
+
+    def test_a_schedule_that_is_resumed_is_probed_then(self) -> None:
+        play = world(HOOK, suspend=True)
+        play.operate()
+        play.edit(suspend=False)
+        play.operate()
+        assert (len(play.probes), condition(play, "Ready")) == (1, ("False", "Probing"))
+
+    def test_owners_are_probed_too(self) -> None:
+        play = world(onFailure={"notify": [HOOK]})
+        play.operate()
+        assert condition(play, "Ready") == ("False", "Probing")
+
+    @pytest.mark.parametrize(
+        ("probe", "at", "says"),
+        [
+            (Found(has_ended=True), "2026-05-04 08:01", "ended without an answer"),
+            (None, "2026-05-04 08:05", "ended without an answer"),
+        ],
+    )
+    def test_a_probe_that_tells_nothing(self, *, probe: Found | None, at: str, says: str) -> None:
+        play = world(HOOK)
+        play.operate()
+        play.probe = probe
+        play.operate(to=at)
+        assert condition(play, "Ready") == ("False", "DestinationUnreachable")
+        assert says in play.status["preflight"]["message"]
+
+    def test_a_job_that_is_refused(self) -> None:
+        play = world(HOOK)
+        play.refused["preflight"] = "exceeded quota"
+        play.operate()
+        assert condition(play, "Ready") == ("False", "DestinationUnreachable")
+        assert play.status["preflight"]["message"] == "The API server refuses the Job that probes: exceeded quota"
+
+    def test_a_crash_between_the_job_and_the_status_makes_no_second_probe(self) -> None:
+        play = world(HOOK)
+        first = play.facts()
+        play.operate(steps=None)
+        play.manifest.pop("status")
+        play.operate()
+        assert (len(play.probes), first.probe) == (1, None)
+
+
+def order_of(job: Json) -> ProbeOrder:
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    [variable] = container["env"]
+    return ProbeOrder.model_validate(json.loads(variable["value"]))
+
+
+def test_the_job_of_a_probe() -> None:
+    """It has the Secrets of the destinations, the policy and the way to the relay, and no leave to send by it."""
+    relayed: Json = {"name": "relayed", "email": {"to": ["ann@example.com"] * 500}}
+    play = world(MAIL, relayed, onFailure={"notify": [HOOK]})
+    subject = Subject.from_manifest(play.manifest)
+    assert subject.spec
+    probed = Probed(destinations="x", state=ProbeState.PROBING, attempt=1, time=play.now)
+    relay = MailRelay("relay.reporting.svc", 2525, "reports@platform.example.com", b"key")
+    rules = Rules(Policy(max_rows=5), relay=relay)
+    job = preflight.manifest(subject, subject.spec, probed, rules, RunDefaults(image="image"))
+    assert job["metadata"]["ownerReferences"][0]["uid"] == UID
+    assert len(job["metadata"]["name"]) <= 63
+    assert "app.kubernetes.io/managed-by" not in job["metadata"]["labels"], "it is no run, and holds no place"
+    pod = job["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert [volume.get("secret", {}).get("secretName") for volume in pod["volumes"]] == ["smtp", None, None]
+    assert pod["volumes"][0]["secret"]["optional"] is True
+    order = order_of(job)
+    assert [each.name for each in order.request.spec.destinations] == ["mail", "relayed", "notify-portal"]
+    assert order.request.policy == rules.policy
+    assert order.relay
+    assert (order.relay.host, order.relay.username, order.relay.password) == ("relay.reporting.svc", "", "")
+    assert "ann@example.com" not in json.dumps(job)
