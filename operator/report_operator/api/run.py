@@ -106,8 +106,8 @@ class Parts(Model):
     listing: str
     """Body of `complete`, with `{parts}` where `listed` stands, once for each part that was sent."""
     listed: str
-    """A part, with `{number}` (from 1; `{number:04}` has four digits) and `{etag}`, the header ETag of the answer to its
-    PUT, in their places."""
+    """A part, with `{number}` (from 1; `{number:04}` has four digits) and `{etag}`, the header ETag of the answer to
+    its PUT, in their places."""
 
 
 class Upload(Model):
