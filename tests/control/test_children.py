@@ -29,6 +29,11 @@ class TestChildren:
         told = [children.put(report(phase=phase)) for phase in ("", "Queued", "Running", "Succeeded", "Succeeded")]
         assert told == [SCHEDULE, None, None, SCHEDULE, None]
 
+    def test_a_failure_that_a_redelivery_has_mended_is(self) -> None:
+        children = Children()
+        told = [children.put(report(phase=phase)) for phase in ("Failed", "Failed", "Succeeded")]
+        assert told == [SCHEDULE, None, SCHEDULE]
+
     def test_its_deletion_is(self) -> None:
         children = Children()
         children.put(report())

@@ -68,6 +68,9 @@ def _schedule_of(manifest: Json) -> Key | None:
     return (manifest["metadata"]["namespace"], name) if name else None
 
 
-def _outline(child: Child) -> tuple[bool, bool, bool]:
-    """Return what decisions depend on: between its making and its end a Report changes often."""
-    return child.has_ended, child.is_deleted, child.is_owned
+def _outline(child: Child) -> tuple[str, bool, bool]:
+    """Return what decisions depend on: between its making and its end a Report changes often.
+
+    A failure can become a success after its end, by a redelivery.
+    """
+    return child.phase if child.has_ended else "", child.is_deleted, child.is_owned

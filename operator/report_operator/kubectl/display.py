@@ -136,6 +136,7 @@ def _facts(report: Report, flags: Sequence[str], now: datetime) -> Iterator[tupl
     yield "Queue", _queue(report)
     yield "Started", _time(report.text("startTime"), now)
     yield "Ended", _time(report.text("completionTime"), now)
+    yield "Same as", report.text("sameAs")
     yield "Run", report.text("runID")
     yield "Job", job
     if job and report.phase != Phase.CANCELLED:  # The Job and its logs are gone then.
