@@ -1,6 +1,8 @@
 """A real S3 store on loopback: SeaweedFS in one process, with all its data in a folder."""
 
+import base64
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -54,8 +56,10 @@ class SeaweedFS:
 class Server:
     """A store with its data in a folder, which can be killed and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, role: str | None = None) -> None:
+        """Keep a folder; with the ARN of a role, its STS gives keys to who wants to act as that, which may do all."""
         self._folder = folder
+        self._role = role
         self._ports = free_ports(len(_PORTS))
         self._process: subprocess.Popen[bytes] | None = None
         self.store = SeaweedFS(endpoint=f"http://127.0.0.1:{self._ports[0]}")
@@ -70,6 +74,7 @@ class Server:
             f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
             *(f"-{name}={port}" for name, port in zip(_PORTS, self._ports, strict=True)),
+            *([f"-s3.iam.config={_roles(folder, self._role)}"] if self._role else []),
         ]  # fmt: skip
         environment = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "S3_BUCKET": BUCKET}
         with (folder / "weed.log").open("ab") as log:
@@ -86,9 +91,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def server(folder: Path) -> Iterator[Server]:
+def server(folder: Path, role: str | None = None) -> Iterator[Server]:
     """Return a store with its data in `folder` that is to be started; kill it afterwards."""
-    made = Server(folder)
+    made = Server(folder, role)
     try:
         yield made
     finally:
@@ -96,11 +101,31 @@ def server(folder: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[SeaweedFS]:
+def running(folder: Path, role: str | None = None) -> Iterator[SeaweedFS]:
     """Start a store with its data in `folder`; end it afterwards."""
-    with server(folder) as made:
+    with server(folder, role) as made:
         made.start()
         yield made.store
+
+
+def _roles(folder: Path, arn: str) -> Path:
+    """Write the settings of a role. Conditions of its trust, such as an external id, are not looked at (4.48)."""
+    everything = {"Effect": "Allow", "Action": ["s3:*"], "Resource": ["*"]}
+    anybody = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": {"AWS": "*"}}
+    role = {
+        "roleName": arn.rpartition("/")[2],
+        "roleArn": arn,
+        "trustPolicy": {"Version": "2012-10-17", "Statement": [anybody]},
+        "attachedPolicies": ["everything"],
+    }
+    settings = {
+        "sts": {"issuer": "sts", "tokenDuration": "1h", "signingKey": base64.b64encode(b"k" * 32).decode()},
+        "policies": [{"name": "everything", "document": {"Version": "2012-10-17", "Statement": [everything]}}],
+        "roles": [role],
+    }
+    file = folder / "iam.json"
+    file.write_text(json.dumps(settings))
+    return file
 
 
 def _wait_ready(store: SeaweedFS, log: Path) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -12,6 +12,7 @@ import pytest
 
 from report_operator.api.deliveries import DeliveryState
 from tests.run.destinations.conftest import sent
+from tests.support import seaweedfs
 from tests.support.http_server import Answer, Asked, HttpServer
 from tests.support.ports import free_ports
 from tests.support.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedFS
@@ -75,9 +76,29 @@ def test_wrong_credentials(ship: Ship, lake: Lake) -> None:
     assert b"wrong-s3cret" not in b"".join(shipment.stored().values())
 
 
+@pytest.fixture(scope="session")
+def store_with_roles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    with seaweedfs.running(tmp_path_factory.mktemp("roles"), ROLE) as server:
+        yield server
+
+
+@pytest.mark.requirement("D6")
+def test_as_a_role(ship: Ship, store_with_roles: SeaweedFS, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real STS, of SeaweedFS: its keys write, and a role that it does not know is refused."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", store_with_roles.endpoint)
+    place = {"bucket": seaweedfs.BUCKET, "endpoint": store_with_roles.endpoint}
+    unknown = lake(role={"arn": f"{ROLE}-of-nobody"}, **place) | {"name": "unknown"}
+    shipment = ship(lake(role={"arn": ROLE}, **place), unknown)
+    sent(shipment)
+    good, bad = shipment.ledger()
+    assert (good.state, bad.state) == (DeliveryState.SENT, DeliveryState.FAILED), good.last_error
+    assert len(store_with_roles.keys("in/")) == len(FILES)
+    assert "s3://reports refuses the role: 403 AccessDenied" in (bad.last_error or "")
+
+
 @pytest.mark.requirement("D6")
 def test_a_role_in_another_account(ship: Ship, web: HttpServer, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server in the place of STS and the bucket: SeaweedFS knows no keys that STS has made."""
+    """A server in the place of STS and the bucket: that of SeaweedFS looks at no external id."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", web.url)
     web.respond = lambda asked: Answer(ASSUMED.encode() if asked.path == "/" else b"")
     shipment = ship(lake(role={"arn": ROLE, "externalID": "team-a"}, endpoint=web.url))
