@@ -138,7 +138,7 @@ def test_a_good_spec() -> None:
         ),
         (
             {"destinations": [{"name": "hook"}]},
-            "spec.destinations[0]: set exactly one of email, s3, slack, webhook; now set: none",
+            "spec.destinations[0]: set exactly one of azure, email, gcs, s3, slack, webhook; now set: none",
         ),
         (
             {"destinations": [{"name": "mail", "email": MAIL}]},

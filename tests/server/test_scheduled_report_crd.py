@@ -28,6 +28,7 @@ def test_defaults_are_visible(api: httpx.Client) -> None:
         "concurrencyPolicy": "Allow",
         "catchUp": {"policy": "Latest", "limit": 10},
         "history": {"successful": 100, "failed": 20, "keepLast": 1, "onDelete": "Keep"},
+        "preflight": "Probe",
     }
     assert template["metadata"] == {"labels": {}, "annotations": {}}
     assert template["spec"]["template"] == {"name": "standard", "params": {}}
