@@ -1,6 +1,10 @@
 """Runs that send through the relay to a real mail server: whose answers they get, and what they may not do."""
 
+import json
+import os
 import smtplib
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +18,7 @@ from report_operator.api.relay import MAX_SIZE, Grant, GrantError, granted
 from report_operator.relay.server import Server
 from report_operator.relay.settings import PREFIX, Settings, SettingsError
 from tests.support import mail_server
+from tests.support.apiserver import ROOT
 from tests.support.mail_server import HOST, PASSWORD, USERNAME, MailServer
 from tests.support.ports import free_ports
 from tests.support.relay import KEY, SENDER, grant, running
@@ -241,6 +246,39 @@ def test_at_its_end_the_relay_waits_for_mails(mails: MailServer) -> None:
         for join in ends:
             join()
     assert mails.recipients == ["ann@example.com"]
+
+
+def test_the_process_from_its_start_to_sigterm(mails: MailServer) -> None:
+    """As the pod runs it: settings in the environment, a mail passed on, a good end, and no secret in its log."""
+    port = free_ports(1)[0]
+    fields = {"KEY": KEY, "SENDER": SENDER, "HOST": HOST, "PORT": mails.port, "ENCRYPTION": "None", "LISTEN_PORT": port}
+    ours = {f"{PREFIX}{name}": str(value) for name, value in fields.items()}
+    environment = os.environ | ours | {"PYTHONPATH": str(ROOT / "operator")}
+    command = [sys.executable, "-m", "report_operator", "relay"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout
+        first = process.stdout.readline()
+        with smtplib.SMTP(HOST, port, timeout=20) as smtp:
+            smtp.login(*grant().credentials(KEY.encode()))
+            smtp.sendmail(SENDER, ["ann@example.com"], MAIL)
+        process.terminate()
+        said = first + process.communicate(timeout=40)[0]
+    assert process.returncode == 0, said.decode()
+    assert mails.recipients == ["ann@example.com"]
+    lines = [json.loads(line)["message"] for line in said.splitlines()]
+    assert lines[0] == f"mails from {SENDER} go to {HOST}:{mails.port}"
+    assert lines[1] == "namespace team-a, run 0b8e-1: 250 2.0.0 queued as Q1"
+    assert KEY.encode() not in said
+
+
+def test_a_process_without_settings_says_which() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    command = [sys.executable, "-m", "report_operator", "relay"]
+    done = subprocess.run(
+        command, env=environment | {"PYTHONPATH": str(ROOT / "operator")}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (os.EX_CONFIG, "")
+    assert f"{PREFIX}KEY: Field required" in done.stderr
 
 
 def test_settings_that_are_wrong_are_named_and_not_shown() -> None:
