@@ -122,7 +122,7 @@ async def test_what_was_damaged_on_its_way_is_refused(any_store: Store, http: ht
     assert send(http, whole, b"hello world", **wrong).is_success
 
 
-@pytest.mark.requirement("D9")
+@pytest.mark.requirement("N1")
 async def test_entries_of_a_ledger_are_written_once(any_store: Store, tmp_path: Path) -> None:
     """By the run's own hand."""
     entry = (await any_store.sign_ledger(FOLDER, ["a"], HOUR))["a"]
@@ -170,6 +170,7 @@ async def test_links_tell_type_and_name(any_store: Store, http: httpx.Client) ->
     assert get(http, (await any_store.sign_reads([KEY], HOUR))[KEY]).content == b"content"
 
 
+@pytest.mark.requirement("N9")
 async def test_links_end_when_they_say(any_store: Store, http: httpx.Client) -> None:
     send(http, (await upload_of(any_store, KEY)).whole)
     short = await any_store.sign_download(KEY, "inline", "weekly.pdf", "application/pdf", timedelta(seconds=2))

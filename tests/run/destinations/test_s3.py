@@ -67,6 +67,42 @@ def test_copies_with_their_hashes(ship: Ship, store: SeaweedFS, lake: Lake) -> N
         assert (entry.state, entry.remote_id) == (DeliveryState.SENT, f"s3://{BUCKET}/{FOLDER}")
 
 
+def test_a_large_file_goes_in_parts(ship: Ship, store: SeaweedFS, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("report_operator.run.destinations.s3._PART", 5 << 20)
+    content = bytes(range(256)) * (11 << 12) + b"end"
+    shipment = ship(lake(prefix="large"))
+    (shipment.workspace.outputs / "report.pdf").write_bytes(content)
+    sent(shipment)
+    key = "large/team-a/weekly/0b8e-1/report.pdf"
+    copy = store.client().get_object(Bucket=BUCKET, Key=key)
+    assert copy["Body"].read() == content
+    assert copy["ETag"].endswith('-3"'), "parts"
+    assert copy["Metadata"]["sha256"] == hashlib.sha256(content).hexdigest()
+
+
+def test_parts_of_a_copy_that_fails_are_deleted(
+    ship: Ship, web: HttpServer, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server in the place of S3, which refuses the second part."""
+    monkeypatch.setattr("report_operator.run.destinations.s3._PART", 10)
+
+    def respond(asked: Asked) -> Answer:
+        if asked.method == "POST":
+            return Answer(b"<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>")
+        return Answer(REFUSED, 403) if "partNumber=2" in asked.path else Answer(headers={"ETag": '"x"'})
+
+    web.respond = respond
+    shipment = ship(lake(endpoint=web.url))
+    sent(shipment)
+    assert shipment.ledger()[0].last_error == "s3://lake refuses a file: 403 AccessDenied not you"
+    assert [(asked.method, asked.path.rpartition("?")[2]) for asked in web.asked] == [
+        ("POST", "uploads"),
+        ("PUT", "uploadId=u1&partNumber=1"),
+        ("PUT", "uploadId=u1&partNumber=2"),
+        ("DELETE", "uploadId=u1"),
+    ]
+
+
 def test_wrong_credentials(ship: Ship, lake: Lake) -> None:
     shipment = ship(lake(secret="wrong-s3cret"))
     sent(shipment)

@@ -1,7 +1,10 @@
 """Copies of the files in somebody else's bucket. The same keys each time: a repetition changes nothing."""
 
+import base64
 import contextlib
-from typing import Any
+import hashlib
+from math import ceil
+from typing import Any, BinaryIO
 
 import boto3
 from botocore.config import Config
@@ -20,7 +23,6 @@ from report_operator.api.run import StoredFile
 from report_operator.run.destinations.copies import check_endpoint, folder, metadata
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent
 from report_operator.run.destinations.package import Package
-from report_operator.run.digests import digests
 from report_operator.run.mounts import secret_value
 
 _PASSING_CODES = frozenset(
@@ -28,6 +30,10 @@ _PASSING_CODES = frozenset(
 )
 """Codes of S3 and STS (API references, "Error responses") that come with a 4xx and another try mends."""
 _SERVER_ERROR = 500
+_PART = 16 << 20
+"""Bytes that go in one request, and are in memory at the same time."""
+_MOST_PARTS = 10_000
+"""Of one file (API reference, "Amazon S3 multipart upload limits")."""
 
 
 class S3Channel:
@@ -81,17 +87,22 @@ class S3Channel:
         return folder(self._s3.prefix, self._package)
 
     def _put(self, client: Any, file: StoredFile) -> None:
-        """Upload a file; the store checks it against its MD5, and keeps its SHA-256 beside it."""
-        path = self._package.path(file)
-        with path.open("rb") as content:
-            client.put_object(
-                Bucket=self._s3.bucket,
-                Key=f"{self._folder}/{file.name}",
-                Body=content,
-                ContentType=file.format.media_type,
-                ContentMD5=digests(path).md5,
-                Metadata=metadata(file.sha256, self._package),
-            )
+        """Upload a file, in parts when it is large; the store checks each against its MD5."""
+        where = {"Bucket": self._s3.bucket, "Key": f"{self._folder}/{file.name}"}
+        about = {"ContentType": file.format.media_type, "Metadata": metadata(file.sha256, self._package)}
+        size = max(_PART, ceil(file.size / _MOST_PARTS))
+        with self._package.path(file).open("rb") as content:
+            if file.size <= size:
+                whole = content.read()
+                client.put_object(**where, **about, Body=whole, ContentMD5=_md5(whole))
+                return
+            where["UploadId"] = client.create_multipart_upload(**where, **about)["UploadId"]
+            try:
+                _put_parts(client, where, content, size)
+            except (ClientError, BotoCoreError):
+                with contextlib.suppress(ClientError, BotoCoreError):
+                    client.abort_multipart_upload(**where)
+                raise
 
     def _client(self) -> Any:
         session = boto3.Session(region_name=self._s3.region, **(self._role_keys() if self._s3.role else self._keys))
@@ -120,6 +131,20 @@ class S3Channel:
         what = "the role" if error.operation_name.startswith("AssumeRole") else "a file"
         passing = status >= _SERVER_ERROR or code in _PASSING_CODES
         return Failed(f"{self._place} refuses {what}: {status} {code} {answer.get('Message', '')}", passing=passing)
+
+
+def _put_parts(client: Any, where: dict[str, str], content: BinaryIO, size: int) -> None:
+    """Upload the rest of a file; one part is in memory at a time."""
+    listed = []
+    while part := content.read(size):
+        number = len(listed) + 1
+        answer = client.upload_part(**where, PartNumber=number, Body=part, ContentMD5=_md5(part))
+        listed.append({"PartNumber": number, "ETag": answer["ETag"]})
+    client.complete_multipart_upload(**where, MultipartUpload={"Parts": listed})
+
+
+def _md5(content: bytes) -> str:
+    return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
 
 
 def _options(**further: Any) -> Config:
