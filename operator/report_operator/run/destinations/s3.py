@@ -135,7 +135,7 @@ class S3Channel:
 
 def _put_parts(client: Any, where: dict[str, str], content: BinaryIO, size: int) -> None:
     """Upload the rest of a file; one part is in memory at a time."""
-    listed = []
+    listed: list[dict[str, Any]] = []
     while part := content.read(size):
         number = len(listed) + 1
         answer = client.upload_part(**where, PartNumber=number, Body=part, ContentMD5=_md5(part))
