@@ -9,11 +9,11 @@ from typing import Any, cast
 import pytest
 
 from report_operator.cluster.client import Cluster
-from report_operator.cluster.errors import ConflictError, RefusedError, UnavailableError
+from report_operator.cluster.errors import ConflictError, NotFoundError, RefusedError, UnavailableError
 from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.manifests import Manifests
-from report_operator.control.schedules import ScheduleReconciler
+from report_operator.control.schedules import PROBES, ScheduleReconciler
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.policy import Rules
 from tests.support.schedules import MINUTELY, TWO, World, utc
@@ -29,6 +29,10 @@ class FakeCluster:
         self.manifest = manifest
         self.calls: list[str] = []
         self.failures: dict[str, list[Exception | None]] = {}
+        self.jobs: dict[str, Json] = {}
+        """Of probes."""
+        self.said = ""
+        """What the probe has written."""
 
     async def _asked(self, call: str) -> None:
         self.calls.append(call)
@@ -50,6 +54,26 @@ class FakeCluster:
         version = str(int(manifest["metadata"]["resourceVersion"]) + 1)
         self.manifest = manifest | {"status": status, "metadata": manifest["metadata"] | {"resourceVersion": version}}
         return self.manifest
+
+    async def create_job(self, manifest: Json) -> Json:
+        await self._asked("create_job")
+        self.jobs[manifest["metadata"]["name"]] = manifest
+        return manifest
+
+    async def job(self, _namespace: str, name: str) -> Json:
+        await self._asked("job")
+        if name not in self.jobs:
+            raise NotFoundError("there is none")
+        ended = [{"type": "Complete", "status": "True"}] if self.said else []
+        created = {"creationTimestamp": "2026-05-04T08:01:00Z"}
+        return {"metadata": self.jobs[name]["metadata"] | created, "status": {"conditions": ended}}
+
+    async def pods(self, _namespace: str, selector: str) -> list[Json]:
+        await self._asked("pods")
+        assert selector == f"job-name={next(iter(self.jobs))}"
+        state = {"terminated": {"exitCode": 0, "message": self.said}} if self.said else {}
+        metadata = {"name": "probe-0", "creationTimestamp": "2026-05-04T08:01:00Z"}
+        return [{"metadata": metadata, "status": {"containerStatuses": [{"name": "probe", "state": state}]}}]
 
     async def create_event(self, _manifest: Json) -> None:
         await self._asked("create_event")
@@ -132,3 +156,37 @@ async def test_a_conflict_has_the_object_read_again(play: Play) -> None:
     play.cluster.failures["write_status"] = [ConflictError("changed")]
     await play.fail(ConflictError)
     assert await play.look() == ["scheduled_report", "write_status"]
+
+
+@pytest.mark.requirement("D9")
+async def test_a_probe_is_one_job_whose_answer_is_read_until_it_is_there() -> None:
+    play = Play()
+    hook = {"name": "portal", "webhook": {"url": "https://portal.example.com/"}}
+    spec = play.cluster.manifest["spec"]
+    template = {"spec": spec["template"]["spec"] | {"destinations": [hook]}}
+    changed = {"spec": spec | {"template": template}, "status": {}}
+    play.cluster.manifest = play.cluster.manifest | changed
+    assert [call for call in await play.look() if call != "create_event"] == [
+        "scheduled_report",
+        "create_job",
+        "write_status",
+    ]
+    assert play.reconciler.probing == {KEY}
+    assert await play.look() == ["job", "pods"], "the status says all of it"
+    play.cluster.said = '{"problems": []}'
+    assert [call for call in await play.look() if call != "create_event"] == ["job", "pods", "write_status"]
+    assert play.cluster.manifest["status"]["preflight"]["state"] == "Passed"
+    assert play.reconciler.probing == set()
+    assert len(play.cluster.jobs) == 1
+
+
+async def test_a_thousand_new_schedules_make_no_thousand_pods() -> None:
+    play = Play()
+    hook = {"name": "portal", "webhook": {"url": "https://portal.example.com/"}}
+    spec = play.cluster.manifest["spec"]
+    template = {"spec": spec["template"]["spec"] | {"destinations": [hook]}}
+    play.cluster.manifest = play.cluster.manifest | {"spec": spec | {"template": template}, "status": {}}
+    play.reconciler.probing.update(("team-a", f"other-{number}") for number in range(PROBES))
+    assert "create_job" not in await play.look()
+    play.reconciler.probing.clear()
+    assert "create_job" in await play.look()

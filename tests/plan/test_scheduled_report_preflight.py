@@ -164,6 +164,19 @@ class TestPreflight:
         play.operate()
         assert (len(play.probes), condition(play, "Ready")) == (1, ("False", "Probing"))
 
+    def test_a_probe_that_waits_for_its_turn(self) -> None:
+        play = world(HOOK)
+        play.has_place = False
+        assert play.operate().wake_at == play.now + preflight.POLL
+        assert (play.probes, condition(play, "Ready")) == ([], ("False", "Probing"))
+        assert "preflight" not in play.status
+        play.has_place = True
+        play.operate()
+        play.has_place = False
+        assert len(play.probes) == 1
+        answer(play)
+        assert condition(play, "Ready") == ("True", "Scheduled")
+
     def test_owners_are_probed_too(self) -> None:
         play = world(onFailure={"notify": [HOOK]})
         play.operate()

@@ -70,6 +70,8 @@ class World:
     """What the API server says to Reports, by a part of their name."""
     probe: Found | None = ANSWERED
     """What came of the probe, whenever there is one."""
+    has_place: bool = True
+    """Whether another probe may begin."""
     probes: list[str] = field(default_factory=list)
     """Names of the Jobs of probes."""
     told: list[str] = field(default_factory=list)
@@ -106,7 +108,7 @@ class World:
         children = tuple(
             Child.from_manifest(report) for report in self.reports.values() if maker_of(report) == subject.uid
         )
-        return Facts(self.now, subject, children, refusals or {}, probe=self.probe)
+        return Facts(self.now, subject, children, refusals or {}, has_place=self.has_place, probe=self.probe)
 
     def operate(self, steps: int | None = None, to: str | None = None) -> Decision:
         """Have the operator decide and do, at a time; after so many steps it is killed (CrashError)."""

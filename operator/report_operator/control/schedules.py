@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,9 @@ from report_operator.plan.schedule.facts import Decision, Facts, Found
 from report_operator.plan.schedule.subject import Subject
 from report_operator.plan.scheduled_report import decide
 
+PROBES = 20
+"""Probes at the same time."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -54,6 +57,8 @@ class ScheduleReconciler:
     now: Callable[[], datetime]
     defaults: RunDefaults
     """Of the Jobs that probe."""
+    probing: set[Key] = field(default_factory=set)
+    """ScheduledReports whose destinations are being probed."""
 
     async def reconcile(self, key: Key) -> Next:
         """Look at a ScheduledReport once; the clockwork is set to the next time.
@@ -64,8 +69,12 @@ class ScheduleReconciler:
         manifest = await self._manifest(key)
         if manifest is None:
             self.clockwork.set(key, None)
+            self.probing.discard(key)
             return Next()
         facts, decision = await self._create_reports(await self._facts(manifest))
+        probed = (decision.status or facts.subject.status).preflight
+        is_probing = probed is not None and probed.state is ProbeState.PROBING
+        (self.probing.add if is_probing else self.probing.discard)(key)
         await self._record(manifest, facts.subject, decision)
         self.clockwork.set(key, decision.wake_at)
         return Next()
@@ -85,7 +94,8 @@ class ScheduleReconciler:
         namespace = subject.metadata.namespace
         probe = await self._probe(subject)
         children = self.children.of(namespace, subject.uid)
-        return Facts(self.now(), subject, children, rules=self.rules(namespace), probe=probe)
+        has_place = len(self.probing - {(namespace, subject.metadata.name)}) < PROBES
+        return Facts(self.now(), subject, children, rules=self.rules(namespace), has_place=has_place, probe=probe)
 
     async def _probe(self, subject: Subject) -> Found | None:
         """Return what came of the probe that the status tells of; nobody else is told of its Job."""

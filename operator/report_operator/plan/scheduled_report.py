@@ -76,7 +76,7 @@ def _decide(facts: Facts) -> Decision:
     fields |= {"applied_schedule": following.applied, "missed": _missed_by_edit(facts, following)}
     if concluded.timing is None:
         resting = _decision(facts, None, fields | _RESTING)
-        return replace(resting, probe=looked.probed if looked.is_to_be_made else None, wake_at=looked.wake_at)
+        return replace(resting, probe=looked.probe, wake_at=looked.wake_at)
     draft = Draft.of(facts, subject.spec, concluded.timing)
     if concluded.is_running:
         fields |= _run_slots(draft, following, fields["missed"])

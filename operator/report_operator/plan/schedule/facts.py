@@ -36,6 +36,8 @@ class Facts:
     """Reports of the decision before that the API server does not take, by name, and what it said."""
     rules: Rules = field(default_factory=Rules)
     """The platform team's policy for its namespace."""
+    has_place: bool = True
+    """Whether another probe may begin: a thousand new schedules must not make a thousand pods at once."""
     probe: Found | None = None
     """What came of the probe that the status tells of; None when there is no Job."""
 

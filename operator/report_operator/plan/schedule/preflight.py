@@ -47,11 +47,8 @@ class Look:
     """Why the schedule is not accepted; None when nothing stands in its way."""
     wake_at: datetime | None = None
     """When to look again."""
-
-    @property
-    def is_to_be_made(self) -> bool:
-        """Return whether there has to be a Job."""
-        return self.probed is not None and self.probed.state is ProbeState.PROBING
+    probe: Probed | None = None
+    """The probe for which there has to be a Job."""
 
 
 def look(facts: Facts, spec: ScheduledReportSpec) -> Look:
@@ -142,8 +139,10 @@ def _was_accepted(subject: Subject) -> bool:
 
 
 def _begin(facts: Facts, what: str, attempt: int, now: datetime) -> Look:
+    if not facts.has_place:
+        return Look(facts.subject.status.preflight, _WAITING, now + POLL)
     probed = Probed(destinations=what, state=ProbeState.PROBING, attempt=attempt, time=now)
-    return _refused(facts, probed, now) or Look(probed, _PROBING, now + POLL)
+    return _refused(facts, probed, now) or Look(probed, _PROBING, now + POLL, probed)
 
 
 def _refused(facts: Facts, probed: Probed, now: datetime) -> Look | None:
@@ -164,7 +163,7 @@ def _of_probe(facts: Facts, known: Probed, now: datetime) -> Look:
     if (found is not None and found.has_ended) or now >= known.time + _GIVEN_UP:
         text = f"The Job {name(facts.subject, known)}, which probes the destinations, ended without an answer."
         return _failed(known, text, now)
-    return Look(known, _PROBING, facts.now + POLL)
+    return Look(known, _PROBING, facts.now + POLL, None if found is not None else known)
 
 
 def _of_failure(facts: Facts, known: Probed, now: datetime) -> Look:
@@ -187,6 +186,7 @@ def _wait(known: Probed) -> timedelta:
     return min(_FIRST_WAIT * (1 << doublings), _LONGEST_WAIT)
 
 
+_WAITING = Conclusion(ScheduleReason.PROBING, "The destinations are probed after those of other schedules.")
 _PROBING = Conclusion(ScheduleReason.PROBING, "The destinations are being probed; see spec.preflight.")
 
 
