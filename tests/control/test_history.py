@@ -323,3 +323,37 @@ def test_a_redelivery_ends_before_what_comes_after_it(calls: int, change: str) -
     assert (world.jobs, world.secrets) == ({}, set())
     first = names.run_prefix(*KEY, names.run_id(objects.UID, 1))
     assert any(key.startswith(first) for key in world.stored), "recipients have links to these files"
+
+
+def test_what_left_no_messages_is_not_sent_again() -> None:
+    """The run of an operator before this version."""
+    world, process = undelivered()
+    before = world.report["status"]
+    for key in [key for key in world.stored if key.endswith("/messages")]:
+        del world.stored[key]
+    world.ask_again("t1")
+    come_to_rest(world, process)
+    status = world.report["status"]
+    assert status["redelivery"]["phase"] == "Refused"
+    assert status["redelivery"]["message"].startswith("The store does not hold messages of the run")
+    assert (status["phase"], status["reason"], status["message"]) == ("Failed", before["reason"], before["message"])
+    assert (world.redelivered, world.secrets) == ([], set())
+
+
+def test_a_redelivery_waits_for_its_turn_and_for_the_store() -> None:
+    world, process = undelivered()
+    other = objects.job(Subject.from_manifest(objects.report(name="other", uid="1234"))).to_wire()
+    process.admission.see(other)
+    world.ask_again("t1")
+    for _ in range(3):
+        process.look()
+    status = world.report["status"]
+    assert (status["phase"], status["reason"], status["queue"]["position"]) == ("Failed", "RunLimitReached", 1)
+    world.store_up = False
+    process.admission.see(other, gone=True)
+    process.look()
+    assert (world.report["status"]["reason"], world.redelivered) == ("OperatorRetrying", [])
+    world.store_up = True
+    come_to_rest(world, process)
+    assert world.report["status"]["phase"] == "Succeeded"
+    assert len(world.redelivered) == 1

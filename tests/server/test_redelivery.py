@@ -187,7 +187,7 @@ class TestWhileAnOperatorRuns:
         order(team, post, "ann@example.com", "bob@example.com")
         asked = ("test", "weekly", "--to", "me@example.com", "-n", team.namespace)
         with plugin.start(*asked, "--wait") as waiting:
-            [made] = eventually(lambda: tests_of(team) or None, PATIENCE, "the Report")
+            [made] = eventually(lambda: trials_of(team) or None, PATIENCE, "the Report")
             name = made["metadata"]["name"]
             work(team, team.job_of(name), Stage.PUBLISH, tmp_path)
             out, err = waiting.communicate(timeout=PATIENCE)
@@ -196,13 +196,21 @@ class TestWhileAnOperatorRuns:
         assert post.recipients == ["me@example.com"]
         assert team.status("weekly")["phase"] == "Queued", "the run itself goes on"
         assert plugin.run(*asked).returncode == 0
-        [another] = tests_of(team)
+        [another] = trials_of(team)
         assert another["metadata"]["name"] != name
         wrong = plugin.run("test", "weekly", "--to", "nobody", "-n", team.namespace)
         assert (wrong.returncode, wrong.stdout) == (1, "")
         assert "no test was made: Annotation report-operator.io/test-send is " in wrong.stderr
+        meta = {"apiVersion": "report-operator.io/v1alpha1", "kind": "ScheduledReport", "metadata": {"name": "weekly"}}
+        team.post("scheduledreports", meta | {"spec": {"template": {"spec": objects.SPEC}}})
+        both = plugin.run(*asked)
+        assert (both.returncode, both.stdout) == (1, "")
+        assert "write report/weekly or scheduledreport/weekly" in both.stderr
+        assert plugin.run("test", "report/weekly", *asked[2:]).returncode == 0
+        none = plugin.run("test", "scheduledreport/weekly", *asked[2:])
+        assert "no test was made: The report has no destination of kind email" in none.stderr
 
 
-def tests_of(team: Team) -> list[Json]:
+def trials_of(team: Team) -> list[Json]:
     label = ("report-operator.io/trigger", "test")
     return [report for report in team.list("reports") if label in report["metadata"].get("labels", {}).items()]

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from report_operator.api.deliveries import Deliveries
-from report_operator.api.download import LinkPolicy
-from report_operator.api.fields import parse_duration
 from report_operator.api.redelivery import RedeliveryOrder
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, Links
@@ -73,12 +71,8 @@ class Redeliverer:
         ttl, keys = secret.links_ttl(spec), {name: subject.prefix + name for name in redelivery_order.WRITTEN}
         signed = await self.store.sign_uploads(dict.fromkeys(keys.values()), ttl)
         own_folder = names.redelivery_prefix(subject.prefix, token)
-        types = {output.file_name: output.format.media_type for output in spec.outputs}
-        if spec.download.links is LinkPolicy.DISABLED:
-            types = {}
-        shown = await self.link_maker.sign(
-            subject.prefix, subject.metadata.name, types, parse_duration(spec.download.url_ttl)
-        )
+        outputs = [output.file_name for output in spec.outputs]
+        shown = await self.link_maker.sign_listed(subject.prefix, subject.metadata.name, spec, outputs)
         return Links(
             expires_at=signed.expires_at,
             uploads={name: signed.by_key[key] for name, key in keys.items()},
