@@ -219,6 +219,20 @@ class TestOfASchedule:
         assert "no destination of kind email" in world.status["testSend"]["message"]
         assert (world.reports, world.told[-1]) == ({}, "TestRefused")
 
+    @pytest.mark.parametrize(
+        ("spec", "says"),
+        [
+            ({"schedule": ["0 9 31 2 *"]}, "The schedule is not accepted: "),
+            ({"variants": [{"name": "emea", "suspend": True}]}, "Every variant is suspended."),
+        ],
+    )
+    def test_that_cannot_be_made_now_is_refused(self, spec: Json, says: str) -> None:
+        world = self.world(**spec)
+        world.annotate(test_send=TOKEN)
+        world.operate()
+        assert world.status["testSend"]["message"].startswith(says)
+        assert world.reports == {}
+
     def test_does_not_keep_a_slot_from_running(self) -> None:
         world = self.world(**DAILY, concurrencyPolicy="Forbid")
         world.annotate(test_send=TOKEN)

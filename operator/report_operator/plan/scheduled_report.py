@@ -71,11 +71,12 @@ def _decide(facts: Facts) -> Decision:
     if subject.spec is None:
         known = subject.status.applied_schedule
         fields |= _RESTING | {"applied_schedule": known and known.model_copy(update={"paused": True})}
+        fields |= {"test_send": trial.refuse(facts, concluded)}
         return _decision(facts, None, fields)
     following = applied.follow(subject, subject.spec, concluded.is_paused, facts.now)
     fields |= {"applied_schedule": following.applied, "missed": _missed_by_edit(facts, following)}
     if concluded.timing is None:
-        resting = _decision(facts, None, fields | _RESTING)
+        resting = _decision(facts, None, fields | _RESTING | {"test_send": trial.refuse(facts, concluded)})
         return replace(resting, probe=looked.probe, wake_at=looked.wake_at)
     draft = Draft.of(facts, subject.spec, concluded.timing)
     if concluded.is_running:
