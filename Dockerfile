@@ -40,8 +40,8 @@ RUN cd /opt/report-operator/lib/python3.13/site-packages \
  && rm -r azure/identity/aio azure/storage/blob/aio azure/storage/blob/_generated/aio google/_async_resumable_media \
       google/api google/cloud/_storage_v2 google/gapic google/logging google/longrunning google/type pyasn1_modules \
  && find azure google -name '*.pyi' -delete -o -name '*.proto' -delete \
- # AVIF pictures, the slow compressor of WOFF2 files, tests, other packages' commands
- && rm -r PIL/_avif.* pillow.libs/libavif-* zopfli* websocket/tests \
+ # AVIF pictures, the slow compressor of WOFF2 files, colours for source code, tests, other packages' commands
+ && rm -r PIL/_avif.* pillow.libs/libavif-* zopfli* pygments sqlalchemy/testing websocket/tests \
  && find /opt/report-operator/bin -type f -delete \
  # C sources and symbols of what is compiled
  && find . -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' | xargs rm \
@@ -51,6 +51,7 @@ RUN cd /opt/report-operator/lib/python3.13/site-packages \
  && large='azure cryptography google kubernetes/aio/client/api kubernetes/aio/client/models msal pyasn1' \
  && python3 -m compileall -q -j 0 -b -o 2 $large \
  && find $large -name '*.py' -delete \
+ && python3 -m compileall -q -j 0 -b sqlalchemy && find sqlalchemy -name '*.py' -delete \
  && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash .
 
 # ---- the project itself ----
