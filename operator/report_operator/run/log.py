@@ -43,18 +43,21 @@ class Tail(logging.Handler):
     def __init__(self, redact: Callable[[str], str]) -> None:
         super().__init__()
         self._redact = redact
-        self._lines: deque[str] = deque(maxlen=_TAIL)
+        self._records: deque[logging.LogRecord] = deque(maxlen=_TAIL)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Remember a record."""
-        time = datetime.fromtimestamp(record.created, UTC)
-        message = " ".join(self._redact(record.getMessage()).split())
-        self._lines.append(f"{time:%H:%M:%S} {record.levelname.lower()} {message}"[:_TAIL_LINE])
+        """Remember a record; most are never asked for."""
+        self._records.append(record)
 
     @property
     def lines(self) -> list[str]:
         """Return what is remembered, oldest first."""
-        return list(self._lines)
+        return list(map(self._line, self._records))
+
+    def _line(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC)
+        message = " ".join(self._redact(record.getMessage()).split())
+        return f"{time:%H:%M:%S} {record.levelname.lower()} {message}"[:_TAIL_LINE]
 
 
 def configure(fields: Mapping[str, str], redact: Callable[[str], str]) -> Tail:
