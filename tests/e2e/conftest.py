@@ -26,6 +26,13 @@ IMAGES = ("report-operator", "seaweedfs", "postgres")
 SCRATCH = "64Mi"
 """Small, so that a test can fill it; the flights need 45 MiB."""
 
+RELAY = {
+    "enabled": True,
+    "from": "reports@platform.example",
+    "server": {"host": "mail", "port": 2525, "encryption": "None"},
+}
+"""To the mail server of test_relay.py, which is not there before."""
+
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
@@ -50,7 +57,8 @@ def installed(cluster: Cluster) -> Cluster:
     cluster.load(archives)
     cluster.make_namespace(OPERATOR_NAMESPACE)
     # The Reports of all causes of failure run at once in one namespace, and some of them wait for minutes.
-    cluster.install(cluster.values(archives) | {"run": {"scratchSize": SCRATCH, "limits": {"perNamespace": 0}}})
+    values = {"run": {"scratchSize": SCRATCH, "limits": {"perNamespace": 0}}, "mail": {"relay": RELAY}}
+    cluster.install(cluster.values(archives) | values)
     return cluster
 
 
