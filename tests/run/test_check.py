@@ -50,6 +50,7 @@ def web(headers: list[dict[str, Any]]) -> dict[str, Any]:
 OPEN = {"host": "smtp.example.com", "encryption": "None"}
 LOGIN = {"login": {"usernameFrom": SECRET, "passwordFrom": SECRET}}
 MAIL = {"server": OPEN, "from": "reports@example.com"}
+BLOBS = {"container": "lake", "accountURL": "http://h"}
 HOOK = {"name": "hook", "webhook": {"url": "http://h/"}}
 
 
@@ -148,6 +149,23 @@ def test_a_good_spec() -> None:
             {"destinations": [{"name": "mail", "email": MAIL | {"to": ["a@example.com"], "server": OPEN | LOGIN}}]},
             "spec.destinations[0].email.server.login: it needs encryption StartTLS or TLS, now None:"
             " the password would be readable on the way",
+        ),
+        (
+            {"destinations": [{"name": "lake", "gcs": {"bucket": "lake", "endpoint": "http://h"}}]},
+            "spec.destinations[0].gcs.endpoint: it must start with https://: the token would be readable on the way",
+        ),
+        (
+            {"destinations": [{"name": "lake", "azure": {"container": "lake"}}]},
+            "spec.destinations[0].azure: set exactly one of accountURL, connectionStringFrom; now set: none",
+        ),
+        (
+            {"destinations": [{"name": "lake", "azure": BLOBS | {"accountKeyFrom": SECRET, "sasTokenFrom": SECRET}}]},
+            "spec.destinations[0].azure: set at most one of accountKeyFrom, connectionStringFrom, sasTokenFrom",
+        ),
+        (
+            {"destinations": [{"name": "lake", "azure": BLOBS | {"sasTokenFrom": SECRET}}]},
+            "spec.destinations[0].azure.accountURL: without accountKeyFrom it must start with https://: the token would"
+            " be readable on the way",
         ),
         (
             {"destinations": [{"name": "mail", "email": {"from": "a@example.com", "to": ["a@example.com"]}}]},

@@ -6,6 +6,7 @@ The rules themselves are in the models, as CEL; there is no evaluator for CEL am
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from report_operator.api.buckets import Azure
 from report_operator.api.destinations import KINDS as DESTINATION_KINDS
 from report_operator.api.destinations import OWN_HEADERS, RECIPIENTS, Email, Encryption, Webhook
 from report_operator.api.fields import Model, wire_name
@@ -16,6 +17,7 @@ from report_operator.api.sources import Header
 
 _SOURCE_KINDS = ("inline", "config_map", "http", "sql")
 _BLOCK_KINDS = ("text", "metric", "grid", "table", "chart")
+_TLS = "https://"
 _CARD_KINDS = ("text", "metric")
 _GIVEN_PARAMETERS = ("period_start", "period_end")
 
@@ -66,6 +68,10 @@ def _destinations(spec: ReportSpec) -> Iterator[str]:
         yield from _exactly_one(path, destination, DESTINATION_KINDS)
         if destination.webhook:
             yield from _webhook(f"{path}.webhook", destination.webhook)
+        if destination.azure:
+            yield from _azure(f"{path}.azure", destination.azure)
+        if destination.gcs and destination.gcs.endpoint and not destination.gcs.endpoint.startswith(_TLS):
+            yield f"{path}.gcs.endpoint: it must start with {_TLS}: the token would be readable on the way"
         if destination.email:
             yield from _email(f"{path}.email", destination.email)
     for name in _repeated([destination.name for destination in spec.destinations]):
@@ -74,6 +80,15 @@ def _destinations(spec: ReportSpec) -> Iterator[str]:
     count = sum(len(email.to) + len(email.cc) + len(email.bcc) if email else 1 for email in emails)
     if count > RECIPIENTS:
         yield f"spec.destinations: {count} recipients; at most {RECIPIENTS} in all: use a mailing list"
+
+
+def _azure(path: str, azure: Azure) -> Iterator[str]:
+    yield from _exactly_one(path, azure, ("account_url", "connection_string_from"))
+    if len(azure.secrets) > 1:
+        yield f"{path}: set at most one of accountKeyFrom, connectionStringFrom, sasTokenFrom"
+    if azure.account_url and not azure.account_url.startswith(_TLS) and not azure.account_key_from:
+        text = f"without accountKeyFrom it must start with {_TLS}: the token would be readable on the way"
+        yield f"{path}.accountURL: {text}"
 
 
 def _email(path: str, email: Email) -> Iterator[str]:
