@@ -1,10 +1,12 @@
 """Shipments, and waits that take no time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from report_operator.api.policy import Policy
 from report_operator.api.run import Request, Result
 from report_operator.run.publish import publish
 from report_operator.run.workspace import Workspace
@@ -31,6 +33,11 @@ def ship(
         return Shipment.prepare(store, wanted, folder, workspace)
 
     return prepare
+
+
+def under_policy(shipment: Shipment) -> Shipment:
+    """Return a shipment of a platform team that has changed nothing: loopback is out of bounds."""
+    return replace(shipment, request=shipment.request.model_copy(update={"policy": Policy()}))
 
 
 def sent(shipment: Shipment) -> Result:

@@ -14,7 +14,7 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from report_operator.api.deliveries import DeliveryState
 from report_operator.run.destinations.copies import PART
 from tests.localcluster import certificates
-from tests.run.destinations.conftest import sent
+from tests.run.destinations.conftest import sent, under_policy
 from tests.support import azurite, http_server
 from tests.support.azurite import ACCOUNT, CONTAINER, KEY, Azurite
 from tests.support.http_server import Answer, Asked, HttpServer
@@ -170,6 +170,18 @@ def test_refusals(ship: Ship, lake: Callable[..., Any], put_secret: PutSecret) -
     assert "/reports refuses a file: 403 AuthorizationPermissionMismatch: " in reading
     assert {entry.attempts for entry in shipment.ledger()} == {1}
     assert "sig=" not in reading
+
+
+def test_where_the_policy_lets_it_go(
+    ship: Ship, web: HttpServer, lake: Callable[..., Any], put_secret: PutSecret
+) -> None:
+    """The URL is in a Secret, so that the operator could not see it."""
+    text = f"AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={web.url}/{ACCOUNT};"
+    secret = put_secret("hidden", "connection", text)
+    shipment = under_policy(ship(lake(accountURL=None, accountKeyFrom=None, connectionStringFrom=secret)))
+    sent(shipment)
+    assert "not allowed by the platform team: bucketNetworks: 127.0.0.1 is not public" in failure(shipment)
+    assert web.asked == []
 
 
 def test_an_outage_is_tried_again(ship: Ship, web: HttpServer, lake: Callable[..., Any]) -> None:

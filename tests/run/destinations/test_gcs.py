@@ -13,7 +13,7 @@ from google.auth import iam
 
 from report_operator.api.deliveries import DeliveryState
 from report_operator.run.destinations.copies import PART
-from tests.run.destinations.conftest import sent
+from tests.run.destinations.conftest import sent, under_policy
 from tests.support import fake_gcs
 from tests.support.fake_gcs import ACCOUNT, BUCKET, FakeGcs
 from tests.support.http_server import Answer, Asked, HttpServer
@@ -191,6 +191,15 @@ def test_a_secret_that_holds_no_key(ship: Ship, lake: Callable[..., Any], put_se
     said = failure(shipment)
     assert said.startswith("gcs.keyFrom: key 'key.json' of Secret 'wrong' is no JSON key of a service account: make")
     assert "s3cret-key" not in said
+
+
+@pytest.mark.parametrize("fields", [{}, {"endpoint": None}])
+def test_where_the_policy_lets_it_go(ship: Ship, web: HttpServer, lake: Callable[..., Any], fields: Any) -> None:
+    """Neither the endpoint nor, without one, the address that the key names for tokens is asked."""
+    shipment = under_policy(ship(lake(**fields)))
+    sent(shipment)
+    assert "not allowed by the platform team: bucketNetworks: 127.0.0.1 is not public" in failure(shipment)
+    assert web.asked == []
 
 
 def test_a_store_that_is_not_there(ship: Ship, lake: Callable[..., Any]) -> None:
