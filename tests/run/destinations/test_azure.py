@@ -12,7 +12,11 @@ import pytest
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
 from report_operator.api.deliveries import DeliveryState
+from report_operator.api.preflight import ProbeOrder
+from report_operator.api.run import Request
 from report_operator.run.destinations.copies import PART
+from report_operator.run.preflight import probe
+from report_operator.run.workspace import Workspace
 from tests.localcluster import certificates
 from tests.run.destinations.conftest import sent, under_policy
 from tests.support import azurite, http_server
@@ -170,6 +174,17 @@ def test_refusals(ship: Ship, lake: Callable[..., Any], put_secret: PutSecret) -
     assert "/reports refuses a file: 403 AuthorizationPermissionMismatch: " in reading
     assert {entry.attempts for entry in shipment.ledger()} == {1}
     assert "sig=" not in reading
+
+
+@pytest.mark.requirement("D9")
+def test_a_probe_leaves_nothing(
+    order: Callable[..., Request], workspace: Workspace, blobs: Azurite, lake: Callable[..., Any]
+) -> None:
+    places = [lake(prefix="probes"), lake(container="nowhere") | {"name": "nowhere"}]
+    [problem] = probe(ProbeOrder(request=order(destinations=places)), workspace)
+    assert problem.startswith("Destination nowhere: ")
+    assert "nowhere refuses a file: 404 " in problem
+    assert list(blobs.container().list_blob_names(name_starts_with="probes")) == []
 
 
 def test_where_the_policy_lets_it_go(

@@ -12,7 +12,11 @@ import pytest
 from google.auth import iam
 
 from report_operator.api.deliveries import DeliveryState
+from report_operator.api.preflight import ProbeOrder
+from report_operator.api.run import Request
 from report_operator.run.destinations.copies import PART
+from report_operator.run.preflight import probe
+from report_operator.run.workspace import Workspace
 from tests.run.destinations.conftest import sent, under_policy
 from tests.support import fake_gcs
 from tests.support.fake_gcs import ACCOUNT, BUCKET, FakeGcs
@@ -191,6 +195,17 @@ def test_a_secret_that_holds_no_key(ship: Ship, lake: Callable[..., Any], put_se
     said = failure(shipment)
     assert said.startswith("gcs.keyFrom: key 'key.json' of Secret 'wrong' is no JSON key of a service account: make")
     assert "s3cret-key" not in said
+
+
+@pytest.mark.requirement("D9")
+def test_a_probe_leaves_nothing(
+    order: Callable[..., Request], workspace: Workspace, gcs: FakeGcs, lake: Callable[..., Any]
+) -> None:
+    places = [lake(prefix="probes"), lake(bucket="nowhere") | {"name": "nowhere"}]
+    [problem] = probe(ProbeOrder(request=order(destinations=places)), workspace)
+    assert problem.startswith("Destination nowhere: ")
+    assert "nowhere refuses a file: 404 " in problem
+    assert gcs.objects("probes") == {}
 
 
 @pytest.mark.parametrize("fields", [{}, {"endpoint": None}])
