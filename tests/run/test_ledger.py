@@ -278,7 +278,7 @@ def test_killed_among_many_mails(
         publish(workspace)
     assert len(set(server.recipients)) == len(server.recipients), "each once"
     states = {entry.recipient: entry.state for entry in shipment.ledger()}
-    assert states.pop(everybody[7]) is DeliveryState.FAILED
+    assert states.pop(everybody[7]) in (DeliveryState.FAILED, DeliveryState.UNKNOWN), "by when the first was killed"
     unknown = [recipient for recipient, state in states.items() if state is DeliveryState.UNKNOWN]
     assert 1 <= len(unknown) <= 3 * EmailChannel.parallel
     assert {state for recipient, state in states.items() if recipient not in unknown} == {DeliveryState.SENT}
