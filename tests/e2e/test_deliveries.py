@@ -100,17 +100,17 @@ def test_a_delivery_that_fails_takes_nothing_away(sender: Team, bucket: Any) -> 
 def test_what_failed_is_sent_again_when_its_cause_is_mended(sender: Team) -> None:
     signing = {"secretKeyRef": {"name": "late", "key": "signing"}}
     wanted = [hook("good", "/again-good"), hook("late", "/again-late", signingSecretFrom=signing)]
-    sender.create("again", spec(outputs=[JSON]) | {"destinations": wanted})
-    found = sender.wait("again")
+    sender.create("sent-again", spec(outputs=[JSON]) | {"destinations": wanted})
+    found = sender.wait("sent-again")
     assert outcome(found) == ("Failed", "DeliveryFailed")
     sender.cluster.apply([secret("late", signing=f"whsec_{base64.b64encode(KEY).decode()}")], sender.namespace)
     space = f"--namespace={sender.namespace}"
-    sender.cluster.kubectl("annotate", "report/again", "report-operator.io/redeliver=1", space)
-    sender.cluster.kubectl("wait", "report/again", "--for=condition=Ready", "--timeout=120s", space)
+    sender.cluster.kubectl("annotate", "report/sent-again", "report-operator.io/redeliver=1", space)
+    sender.cluster.kubectl("wait", "report/sent-again", "--for=condition=Ready", "--timeout=120s", space)
     [first] = inbox(sender, "/again-good")
     [second] = inbox(sender, "/again-late")
     assert json.loads(first["body"])["runID"] == json.loads(second["body"])["runID"] == found["status"]["runID"]
-    last = {pod["spec"]["containers"][0]["name"] for pod in sender.owned("pods", "again")}
+    last = {pod["spec"]["containers"][0]["name"] for pod in sender.owned("pods", "sent-again")}
     assert last == {"publish", "redeliver"}, "nothing was fetched or rendered again"
 
 
