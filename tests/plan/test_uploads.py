@@ -31,9 +31,9 @@ def table(format_: str, name: str) -> Json:
     return {"format": format_, "table": "sales", "name": name}
 
 
-def test_tables_of_a_database_are_cut_into_parts_of_64_mib() -> None:
+def test_tables_of_a_database_are_cut_into_at_most_forty_parts() -> None:
     wanted = spec({"sql": SQL}, {"format": "pdf"}, {"format": "json"}, table("csv", "sales"))
-    assert splits(wanted, 10 * GIB) == {"sales.csv": Split(64 * MIB, 160, CSV)}
+    assert splits(wanted, 10 * GIB) == {"sales.csv": Split(256 * MIB, 40, CSV)}
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_what_kubernetes_holds_is_small(source: Json, cut: bool) -> None:
 def test_the_parts_are_few_and_hold_what_a_run_can_write(scratch: int, files: int) -> None:
     wanted = spec({"sql": SQL}, *(table("csv", f"sales-{number}") for number in range(files)))
     found = splits(wanted, scratch)
-    assert sum(split.count for split in found.values()) <= 160
+    assert sum(split.count for split in found.values()) <= 40
     assert (len(found) == files) is (scratch > 64 * MIB) or not found
     for split in found.values():
         assert split.part_size <= 2 * GIB
         assert split.count > 1
-        assert split.count * split.part_size >= min(scratch, 160 // files * 2 * GIB)
+        assert split.count * split.part_size >= min(scratch, 40 // files * 2 * GIB)
 
 
 SUBJECT = Subject.from_manifest(report(spec=LARGE))
