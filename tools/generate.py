@@ -1,10 +1,10 @@
-"""Write every generated file: CRDs, the chart's copies, plain manifests, reference pages. `make generate` runs it."""
+"""Write every generated file: CRDs, the chart's copies, plain manifests, reference pages, the tests of requirements."""
 
 from pathlib import Path
 
 from report_operator.api.crd import crd_files
 from report_operator.api.reference import reference_pages
-from tools import chart
+from tools import chart, requirements
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,6 +19,7 @@ def main() -> None:
             path.write_text(text)
             print(f"    wrote {name}")
     chart.main()
+    requirements.main()
 
 
 if __name__ == "__main__":
