@@ -123,7 +123,7 @@ def test_operator_may_do_this_and_no_more(api: httpx.Client) -> None:
         "scheduledreports/finalizers.report-operator.io": {"update"},
         "jobs.batch": {"create", "delete", "get", "list", "patch", "watch"},
         "pods": {"get", "list", "watch"},
-        "secrets": {"create", "delete"},
+        "secrets": {"create", "delete", "update"},  # The answer to an update is what was sent.
         "events": {"create", "list"},
         "customresourcedefinitions.apiextensions.k8s.io": {"get", "list", "watch"},
     }
