@@ -100,6 +100,32 @@ class TestPreflight:
         assert play.slots() == [], "nor made up for"
         assert play.told == ["DestinationUnreachable", "Probing"] * 9 + ["Scheduled"]
 
+    @pytest.mark.parametrize("passed_at", ["2026-05-04 09:00:05", "2026-05-04 09:07"])
+    def test_a_slot_during_a_probe_is_run_when_that_has_passed(self, passed_at: str) -> None:
+        """A thousand schedules that are edited at once wait some minutes for their probes."""
+        play = world(HOOK)
+        play.operate(to="2026-05-04 08:59:57")
+        play.operate(to="2026-05-04 09:00:02")
+        assert play.slots() == []
+        play.now = utc(passed_at)
+        answer(play)
+        assert (play.slots(), play.status["missed"]["count"]) == (["05-04 09:00"], 0)
+        play.edit(template=template(HOOK | {"webhook": {"url": "https://other.example.com/"}}))
+        play.operate(to="2026-05-05 08:59:59")
+        play.operate(to="2026-05-05 09:00:02")
+        answer(play)
+        assert play.slots() == ["05-04 09:00", "05-05 09:00"]
+
+    def test_a_slot_during_a_probe_that_fails_is_counted_as_missed(self) -> None:
+        play = world(HOOK)
+        play.operate(to="2026-05-04 08:59:57")
+        play.operate(to="2026-05-04 09:00:02")
+        refuse(play)
+        assert (play.slots(), play.status["missed"]["count"]) == ([], 1)
+        play.operate(to="2026-05-04 09:02")
+        answer(play)
+        assert (play.slots(), play.status["missed"]["count"]) == ([], 1)
+
     def test_an_edit_probes_at_once_what_has_failed(self) -> None:
         play = world(HOOK)
         play.operate()

@@ -175,7 +175,7 @@ def _missed_by_edit(facts: Facts, following: Following) -> Tally:
     begun = _begun(facts)
     count = applied.missed_by_edit(following, facts.subject, begun) + len(set(known.catch_up) - begun)
     last = following.dropped[1]
-    text = f"{_slots(count)} until {last:{_TIME}} had not been run when the schedule was edited or suspended."
+    text = f"{_slots(count)} until {last:{_TIME}} had not been run when the schedule was edited, suspended or refused."
     return tally.add(known.missed, count, SlotReason.EDITED, text, last)
 
 

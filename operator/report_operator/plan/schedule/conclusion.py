@@ -28,8 +28,9 @@ class Conclusion:
 
     @property
     def is_paused(self) -> bool:
-        """Return whether slots pass without a run."""
-        return self.reason not in (ScheduleReason.SCHEDULED, ScheduleReason.ON_DEMAND)
+        """Return whether slots pass without a run; those of a probe have theirs when it has ended well."""
+        going_on = (ScheduleReason.SCHEDULED, ScheduleReason.ON_DEMAND, ScheduleReason.PROBING)
+        return self.reason not in going_on
 
     @property
     def is_accepted(self) -> bool:
