@@ -207,7 +207,7 @@ class RacingHistory(History):
     operators = 2
 
 
-LIMITS = settings(max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+LIMITS = settings(max_examples=150, stateful_step_count=40, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("machine", [History, RacingHistory])

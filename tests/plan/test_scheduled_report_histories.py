@@ -75,7 +75,7 @@ def minutes(after: datetime, until: datetime) -> list[datetime]:
 pauses = st.sampled_from([0, 1, 59, 61, 600, 3600, 4 * 3600]).map(lambda seconds: timedelta(seconds=seconds))
 
 
-@settings(deadline=None, max_examples=400, stateful_step_count=25)
+@settings(max_examples=400, stateful_step_count=25)
 class Histories(RuleBasedStateMachine):
     """A ScheduledReport, its users, and an operator that looks, or is killed, or is away."""
 
@@ -218,7 +218,7 @@ TestHistories = pytest.mark.requirement("A4", "D4", "E2")(Histories.TestCase)
 
 @pytest.mark.parametrize("policy", ["Allow", "Forbid", "Replace"])
 @pytest.mark.parametrize("catch_up", ["None", "Latest", "All"])
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from([1, 59, 300, 600, 1800]), st.sampled_from(["look", "look", "killed", "end", "away"])),

@@ -115,7 +115,8 @@ class TestEdit:
         assert world.status["missed"] == {
             "count": 1,
             "reason": "Edited",
-            "message": "1 slot until 2026-05-04T09:30:00Z had not been run when the schedule was edited, suspended or refused.",
+            "message": "1 slot until 2026-05-04T09:30:00Z had not been run "
+            "when the schedule was edited, suspended or refused.",
             "lastSlot": "2026-05-04T09:30:00Z",
         }
 

@@ -6,7 +6,7 @@ from itertools import takewhile
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from report_operator.plan.schedule import cron
@@ -142,7 +142,6 @@ lines = st.builds("{} {} {} * {}".format, fields, hours, days, weekdays)
 
 
 @pytest.mark.requirement("N5")
-@settings(deadline=None)
 @given(
     st.lists(lines, min_size=1, max_size=3), st.sampled_from(CHANGES), st.integers(0, 4 * 24 * 60), st.integers(0, 3000)
 )

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from report_operator.api.timing import Frequency, Window
@@ -105,7 +105,6 @@ moments = st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1), timezones=st.
 
 
 @pytest.mark.requirement("A4")
-@settings(deadline=None)
 @given(zones, moments, st.sampled_from(["daily", "weekly", "monthly"]))
 def test_periods_of_a_frequency_join_without_gap_or_overlap(zone_name: str, start: datetime, every: str) -> None:
     followed = Frequency.model_validate({"every": every, "time": "06:30", "dayOfMonth": 28})

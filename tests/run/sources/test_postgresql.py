@@ -176,9 +176,7 @@ ROW = st.fixed_dictionaries(
 
 
 @given(rows=st.lists(ROW, max_size=12))
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_what_the_driver_reads_is_what_the_table_holds(
     everything: psycopg.Connection, read: Callable[[str], duckdb.DuckDBPyRelation], rows: list[dict[str, Any]]
 ) -> None:
