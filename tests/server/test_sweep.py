@@ -38,7 +38,7 @@ def put(store: SeaweedFS, *names: str) -> None:
 
 
 SWEEPING = {"REPORT_OPERATOR_SWEEP_INTERVAL": "1s", "REPORT_OPERATOR_SWEEP_GRACE": "0s"}
-"""Sweeps are minutes apart otherwise, and leave what is younger than half an hour."""
+"""Sweeps are minutes apart otherwise, and leave what is younger than some."""
 
 
 @pytest.fixture

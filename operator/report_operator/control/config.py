@@ -74,10 +74,10 @@ class Config(BaseModel):
     """Reports that are worked on at the same time."""
     links: bool = True
     """Whether signed links are made; without them files are read with credentials of the store."""
-    sweep_interval: Duration = "50m"
+    sweep_interval: Duration = "30m"
     """How often the store is searched for files of Reports that are gone, at least."""
-    sweep_grace: Duration = "30m"
-    """How old such files are at least when they are deleted."""
+    sweep_grace: Duration = "20m"
+    """How old such files are at least when they are deleted; with the interval, less than an hour."""
     store_kind: Literal["azure", "gcs", "s3"] = "s3"
     """Azure Blob Storage, Google Cloud Storage, or any S3."""
     store_bucket: Annotated[str, Field(min_length=3)]

@@ -1,9 +1,10 @@
 """Deletes files from the store whose Report is gone: nobody tells the operator of what is deleted while it is down."""
 
 import asyncio
+import itertools
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +19,14 @@ logger = logging.getLogger(__name__)
 OWNER_KEY = ".report-operator"
 """The object that says whose Reports the files beside it are of."""
 _OWNER_LIMIT = 1024
+SOON = timedelta(minutes=5)
+"""From the start to the first sweep, at most: an operator that is often started anew sweeps too, and one that fails
+again and again does not list the store each time."""
+
+
+def waits(interval: timedelta) -> Iterator[timedelta]:
+    """Yield how long to wait at most before each sweep, for ever."""
+    return itertools.chain([min(SOON, interval)], itertools.repeat(interval))
 
 
 @dataclass(frozen=True)
@@ -34,8 +43,8 @@ class Sweep:
 
     async def run(self) -> None:
         """Sweep for ever."""
-        while True:
-            await asyncio.sleep(self.interval.total_seconds() * random.uniform(0.5, 1))  # noqa: S311 - no secret
+        for longest in waits(self.interval):
+            await asyncio.sleep(longest.total_seconds() * random.uniform(0.5, 1))  # noqa: S311 - no secret
             try:
                 await self.sweep()
             except (ClusterError, StoreError) as error:
