@@ -109,6 +109,25 @@ class TestWhatIsRemembered:
         assert Links.unpacked(base64.b64decode(after["data"]["links.json.gz"])).expires_at == NOW + HOUR
 
 
+class TestLinksInMessages:
+    """They work for `urlTTL` from the last moment on at which one may be sent, and not from the order of the run."""
+
+    @pytest.mark.parametrize(
+        ("run", "gone_by", "ttl"),
+        [
+            ({"timeout": "24h"}, timedelta(), 25 * HOUR - 2 * MINUTE),
+            ({"timeout": "24h"}, 20 * HOUR, 5 * HOUR - 2 * MINUTE),
+            ({"timeout": "4m"}, timedelta(), HOUR + 3 * MINUTE),
+            ({"timeout": "30m"}, 2 * HOUR, HOUR),
+            ({"kueueQueueName": "reports"}, 68 * HOUR, 101 * HOUR),
+        ],
+    )
+    def test_how_long_they_are_asked_to_work(self, run: Json, gone_by: timedelta, ttl: timedelta) -> None:
+        hook = {"name": "hook", "webhook": {"url": "https://example.com/"}}
+        wanted = ReportSpec.model_validate(SPEC | {"run": run, "download": {"urlTTL": "1h"}, "destinations": [hook]})
+        assert secret.message_links_ttl(wanted, NOW, NOW + gone_by) == ttl
+
+
 @given(
     life=st.integers(20 * 60, 12 * 3600),
     timeout=st.integers(60, 24 * 3600),

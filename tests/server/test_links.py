@@ -99,6 +99,18 @@ class TestOffSwitch:
         assert (sent.downloads, sent.downloads_expire_at) == ({}, None)
 
 
+@pytest.mark.requirement("A9")
+def test_a_link_in_a_message_works_for_its_time_however_late_it_is_sent(team: Team, running: Operator) -> None:
+    hook = {"name": "hook", "webhook": {"url": "https://example.com/"}}
+    sent = links_of(team, "late", destinations=[hook], download={"urlTTL": "1h"}, run={"timeout": "3h"})
+    assert sent.deliver_until is not None
+    assert sent.downloads_expire_at is not None
+    left = sent.downloads_expire_at - sent.deliver_until
+    assert timedelta(minutes=59) <= left <= timedelta(minutes=61)
+    expiry = f"X-Amz-Expires={4 * 3600 - 120}"
+    assert all(expiry in url for url in sent.downloads.values())
+
+
 def links_of(team: Team, name: str, **spec: Any) -> Links:
     """Make a Report; return the links that its run gets."""
     team.create(name, **spec)

@@ -144,7 +144,8 @@ class Links(Model):
     deliver_until: Time | None = None
     """When deliveries have to end, so that the result is stored before the Job's deadline. Set with destinations."""
     downloads: dict[str, str] = {}
-    """Presigned GET URL by file name, for recipients: every output, where there are destinations."""
+    """Presigned GET URL by file name, for recipients: every output, where there are destinations. They work for
+    `spec.download.urlTTL` from the last message on, as far as the store signs for so long."""
     downloads_expire_at: Time | None = None
     """When those stop working."""
     entries: dict[str, EntryLinks] = {}

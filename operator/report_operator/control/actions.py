@@ -150,7 +150,7 @@ class Actor:
     async def _renew_links(self, facts: Facts) -> None:
         if facts.job is not None:
             spec = self._spec(facts.subject)
-            await self._run_links.renew(facts.subject, spec, facts.job, facts.rules)
+            await self._run_links.renew(facts.subject, spec, facts.job, facts.rules, facts.now)
 
     @property
     def _run_links(self) -> RunLinks:

@@ -35,14 +35,17 @@ class LinkMaker:
         return {name: await self._sign(folder + name, download_name(report, name), types[name], ttl) for name in types}
 
     async def sign_listed(
-        self, folder: str, report: str, spec: ReportSpec, names: Iterable[str]
+        self, folder: str, report: str, spec: ReportSpec, names: Iterable[str], ttl: timedelta | None = None
     ) -> dict[str, SignedLinks]:
-        """Return links to some of a run's artifacts, by name; none where they are disabled. Raises StoreError."""
+        """Return links to some of a run's artifacts, by name; none where they are disabled. Raises StoreError.
+
+        They work for the spec's time where `ttl` is not given.
+        """
         if spec.download.links is LinkPolicy.DISABLED:
             return {}
         listed = artifacts.listed(spec)
         types = {name: listed[name].media_type for name in names}
-        return await self.sign(folder, report, types, parse_duration(spec.download.url_ttl))
+        return await self.sign(folder, report, types, ttl or parse_duration(spec.download.url_ttl))
 
     async def _sign(self, key: str, shown: str, media_type: str, ttl: timedelta) -> SignedLinks:
         download = await self.store.sign_download(key, "attachment", shown, media_type, ttl)

@@ -72,7 +72,8 @@ class Redeliverer:
         signed = await self.store.sign_uploads(dict.fromkeys(keys.values()), ttl)
         own_folder = names.redelivery_prefix(subject.prefix, token)
         outputs = [output.file_name for output in spec.outputs]
-        shown = await self.link_maker.sign_listed(subject.prefix, subject.metadata.name, spec, outputs)
+        shown_for = secret.message_links_ttl(spec, now, now)
+        shown = await self.link_maker.sign_listed(subject.prefix, subject.metadata.name, spec, outputs, shown_for)
         return Links(
             expires_at=signed.expires_at,
             uploads={name: signed.by_key[key] for name, key in keys.items()},

@@ -26,13 +26,13 @@ class RunLinks:
     """Bytes that a run can write at most."""
 
     async def sign(
-        self, subject: Subject, spec: ReportSpec, rules: Rules, ordered_at: datetime, *, again: bool = False
+        self, subject: Subject, spec: ReportSpec, rules: Rules, ordered_at: datetime, renewed_at: datetime | None = None
     ) -> Links:
-        """Return the links of a run that was ordered then; `again` when it has some already. Raises StoreError."""
+        """Return the links of a run that was ordered then; `renewed_at` when it has some already. Raises StoreError."""
         ttl, splits = secret.links_ttl(spec), uploads.splits(spec, self.scratch_size)
         keys = {name: subject.prefix + name for name in secret.planned_files(spec)}
         files = {key: splits.get(name) for name, key in keys.items()}
-        signed = await self.store.sign_uploads(files, ttl, again=again)
+        signed = await self.store.sign_uploads(files, ttl, again=renewed_at is not None)
         made = Links(expires_at=signed.expires_at, uploads={name: signed.by_key[key] for name, key in keys.items()})
         if not spec.destinations:
             return made
@@ -41,6 +41,7 @@ class RunLinks:
             subject.metadata.name,
             spec,
             [name for name in artifacts.listed(spec) if name != LEDGER_FILE],
+            secret.message_links_ttl(spec, ordered_at, renewed_at or ordered_at),
         )
         update = {
             "deliver_until": secret.deliver_until(spec, ordered_at),
@@ -51,9 +52,9 @@ class RunLinks:
         }
         return made.model_copy(update=update)
 
-    async def renew(self, subject: Subject, spec: ReportSpec, job: Job, rules: Rules) -> None:
+    async def renew(self, subject: Subject, spec: ReportSpec, job: Job, rules: Rules, now: datetime) -> None:
         """Give a run links that work longer, if the credentials do by now. Raises StoreError, ClusterError."""
-        links = await self.sign(subject, spec, rules, job.ordered_at, again=True)
+        links = await self.sign(subject, spec, rules, job.ordered_at, now)
         if job.links_expire_at is not None and links.expires_at <= job.links_expire_at:
             return
         await self.cluster.replace_secret(secret.manifest(subject, spec, rules.policy, links, job.ordered_at))

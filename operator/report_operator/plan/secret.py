@@ -64,6 +64,15 @@ def deliver_until(spec: ReportSpec, now: datetime) -> datetime | None:
     return now + timeout - min(timeout / 4, _RESULT_MARGIN)
 
 
+def message_links_ttl(spec: ReportSpec, ordered_at: datetime, now: datetime) -> timedelta:
+    """Return how long links have to work that are signed now and go into messages of a run that was ordered then.
+
+    Nobody knows when it sends them: `urlTTL` counts from the last moment at which it may.
+    """
+    until = deliver_until(spec, ordered_at)
+    return parse_duration(spec.download.url_ttl) + (max(until - now, timedelta()) if until else timedelta())
+
+
 def manifest(subject: Subject, spec: ReportSpec, policy: Policy, links: Links, ordered_at: datetime) -> dict[str, Any]:
     """Return the Secret, named like the Job; with links that are cut short it can be replaced."""
     request = Request(
