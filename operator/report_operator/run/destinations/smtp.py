@@ -12,9 +12,11 @@ from report_operator.api.destinations import Encryption, MailServer
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent, Unknown
 
 _TIMEOUT = 30
-"""Seconds to connect, and for the answer to a command."""
+"""Seconds to connect, for the answer to a command, and for the server to take a block of a mail."""
 _DATA_TIMEOUT = 120
 """Seconds for the answer to a whole mail: servers look for viruses before they answer."""
+_BLOCK = 65_536
+"""Bytes. In Python a timeout is that of a whole `sendall`, and a large mail over a slow line takes minutes."""
 _TRANSIENT = 400
 _PERMANENT = 500
 _GO_ON = 354
@@ -71,7 +73,7 @@ class Connection:
             if refused is not None:
                 return refused
             self.is_new = False
-            self._smtp.send(mail)
+            self._pass(mail)
         except (smtplib.SMTPException, OSError) as error:
             self._lost()
             return Failed(f"{self._place} ended the connection: {_said(error)}", passing=True)
@@ -114,6 +116,10 @@ class Connection:
             raise RefusalError(self._failed(what, code, answer, out_of_reach=True))
         self._smtp.rset()
         return self._failed(what, code, answer)
+
+    def _pass(self, mail: bytes) -> None:
+        for start in range(0, len(mail), _BLOCK):
+            self._smtp.send(mail[start : start + _BLOCK])
 
     def _answers(self, commands: Iterable[str]) -> Iterator[tuple[int, bytes]]:
         """Yield the answers to commands until the server is leaving.
@@ -196,4 +202,7 @@ def _text(answer: bytes) -> str:
 
 
 def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    """Return what has happened; smtplib says "Server not connected" of whatever ended a send."""
+    cause = error.__context__ if isinstance(error, smtplib.SMTPServerDisconnected) else None
+    said = cause if isinstance(cause, OSError) else error
+    return str(said) or type(said).__name__
