@@ -1,4 +1,4 @@
-"""When the store is swept: files of a deleted Report are gone within the hour, however often the operator starts anew."""
+"""When the store is swept: files of a deleted Report are gone within the hour, also if the operator often restarts."""
 
 from datetime import timedelta
 from itertools import islice

@@ -2,17 +2,22 @@
 
 import itertools
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from report_operator.control.sweep import OWNER_KEY
+from report_operator.cluster.client import Cluster
+from report_operator.control.sweep import OWNER_KEY, Sweep
+from report_operator.plan.policy import Rules
+from report_operator.store.s3 import S3Store
+from report_operator.store.settings import S3Settings
 from tests.server.process import Operator, operator
 from tests.server.team import PATIENCE, Team
 from tests.support.cluster import eventually
-from tests.support.seaweedfs import BUCKET, SeaweedFS
+from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
 
 Json = dict[str, Any]
 OLD_RUN = "team-x/weekly/11111111-2222-4333-8444-555555555555-1/"
@@ -105,6 +110,36 @@ def test_young_files_are_left_alone(team: Team, access: Path, store: SeaweedFS, 
         claimed(store, "young")
         sweeps(process, 2)
     assert store.keys(f"young/{OLD_RUN}")
+
+
+@pytest.mark.requirement("D8")
+async def test_files_of_an_earlier_run_go_at_their_time_though_the_edit_has_failed(
+    team: Team, access: Path, store: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That months pass is played by a clock of its own; nothing but the sweep is at work."""
+    uid = team.create("weekly")["metadata"]["uid"]
+    team.patch("reports", "weekly", {"spec": {"title": "Edited"}})
+    failed = {"observedGeneration": 2, "phase": "Failed", "reason": "QueryFailed", "runID": f"{uid}-2"}
+    team.patch("reports", "weekly/status", {"status": failed})
+    folder = f"aged/{team.namespace}/weekly/{uid}"
+    put(store, f"{folder}-1/report.pdf", f"{folder}-1/retained", f"{folder}-3/report.pdf")
+    monkeypatch.setenv("KUBECONFIG", str(access))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    cluster = await Cluster.connect(1, lambda *_: None)
+    opened = S3Store(S3Settings(BUCKET, "aged", store.endpoint, path_style=True))
+
+    async def sweep(days: int) -> list[str]:
+        now = datetime.now(UTC) + timedelta(days=days)
+        await Sweep(cluster, opened, timedelta(0), timedelta(0), lambda: now, lambda _: Rules()).sweep()
+        return store.keys(folder)
+
+    try:
+        assert len(await sweep(89)) == 3
+        assert await sweep(91) == [f"{folder}-3/report.pdf"]
+    finally:
+        await cluster.close()
+        opened.close()
 
 
 def test_nothing_is_swept_where_another_cluster_keeps_its_files(access: Path, store: SeaweedFS, tmp_path: Path) -> None:

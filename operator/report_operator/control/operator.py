@@ -57,7 +57,7 @@ class Operator:
         )
         self.reports = Controller("report", of_reports.reconcile)
         self.schedules = Controller("scheduled_report", of_schedules.reconcile)
-        sweep = Sweep(cluster, store, config.sweep_interval_time, config.sweep_grace_time, utc_now)
+        sweep = Sweep(cluster, store, config.sweep_interval_time, config.sweep_grace_time, utc_now, rules)
         self.upkeep = Upkeep(cluster, link_maker, children, keys, instance=instance, now=utc_now)
         self._controllers = (self.reports, self.schedules, self.upkeep.controller)
         queues = {"queue": self.reports.queue, "schedules": self.schedules.queue}
@@ -67,7 +67,7 @@ class Operator:
             asyncio.create_task(self.policies.follow(), name="policies"),
             asyncio.create_task(self.clockwork.run(), name="clockwork"),
             asyncio.create_task(self.upkeep.clockwork.run(), name="upkeep"),
-            asyncio.create_task(sweep.run(), name="sweep"),
+            asyncio.create_task(self._sweep(sweep), name="sweep"),
             asyncio.create_task(self.admission.follow(cluster.all_jobs), name="admission"),
         ]
         self._starting = asyncio.create_task(self._start(config.workers), name="start")
@@ -92,6 +92,10 @@ class Operator:
         await self._followed.listed.wait()
         self.schedules.start(workers)
         self.upkeep.start()
+
+    async def _sweep(self, sweep: Sweep) -> None:
+        await self.policies.listed.wait()  # They say how long files may be kept.
+        await sweep.run()
 
     async def stop(self) -> None:
         """Take no further work and finish what is at hand."""

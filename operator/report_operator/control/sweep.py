@@ -1,4 +1,7 @@
-"""Deletes files from the store whose Report is gone: nobody tells the operator of what is deleted while it is down."""
+"""Deletes files from the store that nobody keeps: those of Reports that are gone, and of earlier runs at their time.
+
+Nobody tells the operator of what is deleted while it is down.
+"""
 
 import asyncio
 import itertools
@@ -8,9 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from report_operator.api.report import key_of
 from report_operator.cluster.client import Cluster
 from report_operator.cluster.errors import ClusterError
-from report_operator.plan.orphans import Orphans, spared_by
+from report_operator.plan import policy
+from report_operator.plan.orphans import Orphans
+from report_operator.plan.policy import Rules
 from report_operator.store.errors import StoreError
 from report_operator.store.store import Store
 
@@ -40,6 +46,8 @@ class Sweep:
     grace: timedelta
     """Files younger than this are left alone."""
     now: Callable[[], datetime]
+    rules: Callable[[str], Rules]
+    """Returns the policy of a namespace."""
 
     async def run(self) -> None:
         """Sweep for ever."""
@@ -60,11 +68,10 @@ class Sweep:
                 orphans.see(each.key, each.modified)
         async for reports in self.cluster.report_pages():
             for report in reports["items"]:
-                for uid in spared_by(report):
-                    orphans.spare(uid)
+                orphans.keep(report, policy.longest_kept(self.rules(key_of(report)[0])))
         for folder in orphans.folders:
             await self.store.delete(folder)
-            logger.info("files of a deleted Report are deleted", extra={"folder": folder})
+            logger.info("files that nobody keeps are deleted", extra={"folder": folder})
 
     async def _is_ours(self) -> bool:
         """Return whether the files are of this cluster's Reports: those of others would all look like orphans.

@@ -135,13 +135,14 @@ class Upkeep:
     async def _delete_files(self, subject: Subject) -> None:
         """Delete the files of the run and of older ones, which have been replaced; newer ones may be under way.
 
-        What another Report names as its result stays until that has expired too; the sweep finds it then.
+        What another Report names as its result stays until that has expired too; the sweep finds it then, and files of
+        older runs whose own time comes before.
         """
         store, generation = self._links.store, subject.metadata.generation
         keys = await store.sizes(names.runs_prefix(*subject.key, subject.metadata.uid))
         runs = {run for key in keys if (run := names.run_of(key)) is not None and run.generation <= generation}
         for run in sorted(runs):
-            if not self._keys.is_borrowed(names.run_id(run.uid, run.generation), subject.key):
+            if not self._keys.is_borrowed(run.run_id, subject.key):
                 await store.delete(run.folder)
 
     async def _sign(self, manifest: Json) -> None:

@@ -49,6 +49,11 @@ class StoredRun(NamedTuple):
     uid: str
     generation: int
 
+    @property
+    def run_id(self) -> str:
+        """Return the identity of the run."""
+        return run_id(self.uid, self.generation)
+
 
 _KEY = re.compile(
     r"(?P<folder>[a-z0-9-]{1,63}/[a-z0-9.-]{1,63}/(?P<uid>[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})"

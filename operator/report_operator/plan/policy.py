@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,6 +51,11 @@ class Violation:
     def __str__(self) -> str:
         """Return both."""
         return f"{self.rule}: {self.text}."
+
+
+def longest_kept(rules: Rules) -> timedelta | None:
+    """Return how long files may be kept; None for ever, and where nobody knows because it cannot be read."""
+    return None if rules.problem else parse_lifetime(rules.policy.max_retention)
 
 
 def refusal(spec: ReportSpec, rules: Rules, place: str = "spec") -> str:

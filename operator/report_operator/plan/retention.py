@@ -1,6 +1,10 @@
 """How long the files of a Report are kept, and what its status says when they are gone."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import ValidationError
 
 from report_operator.api.conditions import ConditionType, Phase, Reason
 from report_operator.api.report import Condition, ReportStatus
@@ -12,6 +16,18 @@ def expires_at(retention: Retention, completed: datetime) -> datetime | None:
     """Return when the files of a run that ended at `completed` are to go; None for never."""
     ttl = parse_lifetime(retention.ttl)
     return completed + ttl if ttl is not None else None
+
+
+def lifetime(spec: Mapping[str, Any], longest: timedelta | None) -> timedelta | None:
+    """Return how long the files of a Report are kept by its spec as it came from the API server; None for ever.
+
+    `longest` is what the policy allows, None for ever: a spec that asks for more is on record, but was never run.
+    """
+    try:
+        asked = parse_lifetime(Retention.model_validate(spec.get("retention") or {}).ttl)
+    except ValidationError:  # Of a newer operator.
+        asked = None
+    return min((each for each in (asked, longest) if each is not None), default=None)
 
 
 def of_expired(subject: Subject, now: datetime) -> ReportStatus:
