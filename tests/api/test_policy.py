@@ -42,6 +42,7 @@ def test_what_is_written_is_read() -> None:
         ({"destinations": ["mail"]}, "destinations[0] is 'mail': write one of *, azure, "),
         ({"recipientDomains": ["@example.com"]}, "recipientDomains[0] is '@example.com': write example.com, "),
         ({"recipientDomains": ["Example.com"]}, "in small letters"),
+        ({"recipientDomains": ["example.com"] * 1001}, "List should have at most 1000 items"),
         ({"webhookHosts": ["https://example.com"]}, "webhookHosts[0] is 'https://example.com': write example.com, "),
         ({"webhookNetworks": ["10.0.0.1/8"]}, "10.0.0.1/8 has host bits set: write a network such as 10.0.0.0/8"),
         ({"webhookNetworks": [10]}, "write a network such as 10.0.0.0/8"),

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from report_operator.api.policy import Policy
 from report_operator.api.relay import GrantError, granted
 from report_operator.api.report import ReportSpec
 from report_operator.plan.relay import MailRelay, leave
@@ -19,18 +18,18 @@ SERVER: dict[str, Any] = {"server": {"host": "mail.example.com"}, "from": "a@exa
 
 
 def spec(*emails: dict[str, Any]) -> ReportSpec:
-    found = [{"name": f"mail-{number}", "email": email | {"to": TO}} for number, email in enumerate(emails)]
+    found = [{"name": f"mail-{number}", "email": {"to": TO} | email} for number, email in enumerate(emails)]
     return ReportSpec.model_validate(SPEC | {"destinations": found})
 
 
 def test_a_mail_without_a_server_gets_leave_that_ends_with_the_run() -> None:
-    subject, policy = Subject.from_manifest(report()), Policy(recipient_domains=["example.com"])
-    access = leave(RELAY, subject, spec({}, SERVER), policy, NOW + timedelta(hours=1))
+    subject = Subject.from_manifest(report())
+    access = leave(RELAY, subject, spec({"to": TO}, SERVER | {"to": ["bob@example.com"]}), NOW + timedelta(hours=1))
     assert access
     assert (access.host, access.port, access.sender) == ("relay.reporting.svc", 2525, "reports@example.com")
     grant = granted(RELAY.key, access.username, access.password, NOW)
     assert (grant.namespace, grant.run_id) == (subject.metadata.namespace, subject.run_id)
-    assert grant.recipient_domains == ["example.com"]
+    assert [grant.allows(RELAY.key, each) for each in ("ann@example.com", "bob@example.com")] == [True, False]
     with pytest.raises(GrantError, match="ended at 2026-05-04T07:00:00Z"):
         granted(RELAY.key, access.username, access.password, NOW + timedelta(hours=1))
     assert "a-key" not in repr(RELAY)
@@ -38,6 +37,6 @@ def test_a_mail_without_a_server_gets_leave_that_ends_with_the_run() -> None:
 
 def test_nobody_else_gets_leave() -> None:
     subject = Subject.from_manifest(report())
-    assert leave(RELAY, subject, spec(SERVER), Policy(), NOW) is None
-    assert leave(RELAY, subject, spec(), Policy(), NOW) is None
-    assert leave(None, subject, spec({}), Policy(), NOW) is None
+    assert leave(RELAY, subject, spec(SERVER), NOW) is None
+    assert leave(RELAY, subject, spec(), NOW) is None
+    assert leave(None, subject, spec({}), NOW) is None

@@ -6,11 +6,12 @@ import smtplib
 import subprocess
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.support.mail_server import HOST, PASSWORD, USERNAME, MailServer
 from tests.support.ports import free_ports
 from tests.support.relay import KEY, SENDER, grant, running
 
+EVERYBODY = ["ann@example.com", "bob@lab.example.org", "bob@example.com", "nobody@example.com"]
 MAIL = f"From: Reports <{SENDER}>\r\nTo: ann@example.com\r\nSubject: Weekly\r\n\r\nHello\r\n.\r\nagain\r\n".encode()
 
 
@@ -30,7 +32,7 @@ MAIL = f"From: Reports <{SENDER}>\r\nTo: ann@example.com\r\nSubject: Weekly\r\n\
 def client(relay: Server, leave: Grant | None = None) -> Iterator[smtplib.SMTP]:
     with smtplib.SMTP(HOST, relay.server_address[1], timeout=20) as smtp:
         smtp.ehlo()
-        smtp.login(*(leave or grant()).credentials(KEY.encode()))
+        smtp.login(*(leave or grant(EVERYBODY)).credentials(KEY.encode()))
         yield smtp
 
 
@@ -82,9 +84,10 @@ def test_no_answer_of_the_server_is_none_of_the_relay(relay: Server, mails: Mail
 
 def test_runs_share_few_connections_that_last(relay: Server, mails: MailServer) -> None:
     def send(number: int) -> None:
-        with client(relay) as smtp:
-            for each in range(5):
-                smtp.sendmail(SENDER, [f"r{number}-{each}@example.com"], MAIL)
+        mine = [f"r{number}-{each}@example.com" for each in range(5)]
+        with client(relay, grant(mine)) as smtp:
+            for each in mine:
+                smtp.sendmail(SENDER, [each], MAIL)
 
     threads = [threading.Thread(target=send, args=[number]) for number in range(6)]
     for thread in threads:
@@ -95,40 +98,58 @@ def test_runs_share_few_connections_that_last(relay: Server, mails: MailServer) 
     assert mails.connections <= 2
     mails.mails_per_connection = 3
     with client(relay) as smtp:
-        for each in range(8):
-            smtp.sendmail(SENDER, [f"more{each}@example.com"], MAIL)
+        for _ in range(8):
+            smtp.sendmail(SENDER, ["ann@example.com"], MAIL)
     assert len(mails.mails) == 38, "a connection that the server ends is replaced"
 
 
 @pytest.mark.parametrize(
-    ("changes", "key"),
-    [({}, "another key"), ({"expires_at": datetime(2026, 1, 1, tzinfo=UTC)}, KEY)],
+    ("expires_at", "key"),
+    [(None, "another key"), (datetime(2026, 1, 1, tzinfo=UTC), KEY)],
 )
-def test_who_may_not_come_in(*, relay: Server, mails: MailServer, changes: dict[str, Any], key: str) -> None:
+def test_who_may_not_come_in(*, relay: Server, mails: MailServer, expires_at: datetime | None, key: str) -> None:
     with smtplib.SMTP(HOST, relay.server_address[1], timeout=20) as smtp:
         smtp.ehlo()
         assert smtp.mail(SENDER)[0] == 530
         with pytest.raises(smtplib.SMTPAuthenticationError) as refused:
-            smtp.login(*grant(**changes).credentials(key.encode()))
+            smtp.login(*grant(EVERYBODY, expires_at).credentials(key.encode()))
         assert refused.value.smtp_code == 535
         assert smtp.mail(SENDER)[0] == 530
     assert mails.connections == 0
 
 
 def test_a_leave_that_was_widened_is_none() -> None:
-    _, password = grant().credentials(KEY.encode())
-    wider, _ = grant(recipient_domains=["*"]).credentials(KEY.encode())
+    _, password = grant(EVERYBODY).credentials(KEY.encode())
+    wider, _ = grant([*EVERYBODY, "eve@example.com"]).credentials(KEY.encode())
     with pytest.raises(GrantError, match="not that of a run"):
         granted(KEY.encode(), wider, password, datetime.now(UTC))
-    name, password = grant().credentials(KEY.encode())
+    name, password = grant(EVERYBODY).credentials(KEY.encode())
     assert granted(KEY.encode(), name, password, datetime.now(UTC)).namespace == "team-a"
+
+
+def test_the_leave_of_the_largest_run_fits_into_a_login(relay: Server, mails: MailServer) -> None:
+    """RFC 4954, section 4: 12,288 bytes in Base64."""
+    everybody = [f"recipient-{number}@customer-{number}.example.com" for number in range(1000)]
+    long = {"namespace": "n" * 63, "run_id": f"{UUID(int=0)}-{10**9}"}
+    name, password = grant(everybody).model_copy(update=long).credentials(KEY.encode())
+    assert len(b64encode(f"\0{name}\0{password}".encode())) <= 12_288
+    with client(relay, grant(everybody)) as smtp:
+        assert smtp.sendmail(SENDER, [everybody[0].upper(), everybody[999]], MAIL) == {}
+    assert len(mails.mails) == 1
+
+
+def test_a_recipient_is_that_of_one_run_only(relay: Server) -> None:
+    """Or the leave of one run would tell who gets the mails of another."""
+    mine = grant(EVERYBODY)
+    assert not mine.model_copy(update={"run_id": "0b8e-2"}).allows(KEY.encode(), EVERYBODY[0])
+    assert mine.allows(KEY.encode(), EVERYBODY[0])
 
 
 @pytest.mark.parametrize(
     ("sender", "recipient", "content", "says"),
     [
         ("chief@platform.example.com", "ann@example.com", MAIL, f"mails of this relay are from {SENDER}"),
-        (SENDER, "ann@elsewhere.com", MAIL, "recipientDomains: allowed: example.com, *.example.org"),
+        (SENDER, "ann@elsewhere.com", MAIL, "ann@elsewhere.com is no recipient of run 0b8e-1"),
         (SENDER, "ann@example.com", MAIL.replace(SENDER.encode(), b"chief@example.com"), "are from"),
         (SENDER, "ann@example.com", b"From: chief@example.com\r\n" + MAIL, "are from"),
         (SENDER, "ann@example.com", MAIL.replace(b"From: ", b"From: chief@example.com, "), "are from"),
@@ -259,7 +280,7 @@ def test_the_process_from_its_start_to_sigterm(mails: MailServer) -> None:
         assert process.stdout
         first = process.stdout.readline()
         with smtplib.SMTP(HOST, port, timeout=20) as smtp:
-            smtp.login(*grant().credentials(KEY.encode()))
+            smtp.login(*grant(EVERYBODY).credentials(KEY.encode()))
             smtp.sendmail(SENDER, ["ann@example.com"], MAIL)
         process.terminate()
         said = first + process.communicate(timeout=40)[0]

@@ -1,7 +1,7 @@
 """The mail relay on loopback, and leave to use it."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,6 +34,6 @@ def running(server_port: int, **fields: Any) -> Iterator[Server]:
         server.pool.close(0.2)
 
 
-def grant(**changes: Any) -> Grant:
-    fields = {"namespace": "team-a", "run_id": "0b8e-1", "recipient_domains": ["example.com", "*.example.org"]}
-    return Grant(**{"expires_at": datetime.now(UTC) + timedelta(hours=1)} | fields | changes)
+def grant(to: Iterable[str], expires_at: datetime | None = None) -> Grant:
+    """Return leave to send to some addresses, for an hour."""
+    return Grant.of(KEY.encode(), "team-a", "0b8e-1", expires_at or datetime.now(UTC) + timedelta(hours=1), to)

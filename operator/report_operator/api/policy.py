@@ -22,7 +22,7 @@ ASK = "change the Report, or ask the platform team to change the rule (docs/poli
 """The way out of every refusal."""
 PRIVATE = ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 """Networks of sites and clusters (RFC 1918, RFC 6598, RFC 4193)."""
-_LONGEST_LINE = 300
+_LONGEST_VALUE = 100
 
 
 class PolicyError(Exception):
@@ -59,10 +59,12 @@ _Kind = Annotated[str, _one_of(KINDS)]
 _Host = Annotated[
     str,
     _like(
-        r"\*|(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+        r"(?=.{1,255}$)(\*|(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?)",
         "example.com, *.example.com for all below it, or *, in small letters",
     ),
 ]
+_Hosts = Annotated[list[_Host], Field(max_length=1000)]
+"""The request of every run holds them."""
 _Network = Annotated[Network, BeforeValidator(_network)]
 _Count = Annotated[int, Field(strict=True, ge=0)]
 _Time = Annotated[str, _like(r"(?=[0-9])([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?", "a duration such as 30m or 1h30m")]
@@ -87,9 +89,9 @@ class Policy(Model):
     """Formats of outputs."""
     destinations: list[_Kind] = [ANY]
     """Kinds of destinations."""
-    recipient_domains: list[_Host] = [ANY]
+    recipient_domains: _Hosts = [ANY]
     """Domains of mail recipients: `example.com`, or `*.example.com` for those below it."""
-    webhook_hosts: list[_Host] = [ANY]
+    webhook_hosts: _Hosts = [ANY]
     """Hosts that webhooks and messages to chats go to: `example.com`, or `*.example.com` for those below it."""
     webhook_networks: list[_Network] = []
     """Networks beyond the public internet that those hosts may be in, such as the cluster's own."""
@@ -156,4 +158,8 @@ def _line(problem: Any) -> str:
     said = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "model_type":
         said = "write its fields, such as maxRows: 100000"
-    return f"{place or 'the policy'} is {problem['input']!r}: {said}"[:_LONGEST_LINE]
+    return f"{place or 'the policy'} is {_short(repr(problem['input']))}: {said}"
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= _LONGEST_VALUE else f"{value[:_LONGEST_VALUE]}…"

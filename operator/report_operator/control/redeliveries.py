@@ -80,6 +80,6 @@ class Redeliverer:
             deliver_until=secret.deliver_until(spec, now),
             downloads={name: links.download_url for name, links in shown.items()},
             downloads_expire_at=min((links.expire_at for links in shown.values()), default=None),
-            relay=relay.leave(facts.rules.relay, subject, spec, facts.rules.policy, now + ttl),
+            relay=relay.leave(facts.rules.relay, subject, spec, now + ttl),
             entries=await self.store.sign_ledger(own_folder, order.again, ttl),
         )

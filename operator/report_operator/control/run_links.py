@@ -47,7 +47,7 @@ class RunLinks:
             "deliver_until": secret.deliver_until(spec, ordered_at),
             "downloads": {name: links.download_url for name, links in shown.items()},
             "downloads_expire_at": min((links.expire_at for links in shown.values()), default=None),
-            "relay": relay.leave(rules.relay, subject, spec, rules.policy, ordered_at + ttl),
+            "relay": relay.leave(rules.relay, subject, spec, ordered_at + ttl),
             "entries": await self.store.sign_ledger(subject.prefix, secret.planned_entries(spec), ttl),
         }
         return made.model_copy(update=update)

@@ -15,7 +15,6 @@ from email.parser import BytesHeaderParser
 from email.policy import default
 from io import BufferedIOBase
 
-from report_operator.api.networks import matches
 from report_operator.api.relay import MAX_SIZE, Grant, GrantError, granted
 from report_operator.relay.upstream import CLOSING, GO_ON, Answer, Pool, ServerError, Way
 
@@ -174,10 +173,8 @@ class Conversation:
         found = _RCPT.fullmatch(argument)
         if found is None:
             raise _RefusedError("501 5.5.4 RCPT TO:<address>")
-        domains = self._grant.recipient_domains
-        if not matches(found[1].rpartition("@")[2].lower(), domains):
-            allowed = ", ".join(domains) or "none"
-            raise _RefusedError(f"550 5.7.1 not allowed by the platform team: recipientDomains: allowed: {allowed}")
+        if not self._grant.allows(self._gate.key, found[1]):
+            raise _RefusedError(f"550 5.7.1 {found[1]} is no recipient of run {self._grant.run_id}")
         try:
             answer = self._way.ask(f"RCPT TO:<{found[1]}>")
         except ServerError as error:
