@@ -268,3 +268,17 @@ def test_the_job_of_a_probe() -> None:
     assert order.relay
     assert (order.relay.host, order.relay.username, order.relay.password) == ("relay.reporting.svc", "", "")
     assert "ann@example.com" not in json.dumps(job)
+
+
+def test_notices_to_destinations_with_long_names() -> None:
+    """The longest, and one that had a hyphen where it was cut off, which no destination's name may end with."""
+    names = ["a" * 56, f"{'a' * 55}-bbbbbb", "a" * 62 + "c", "a" * 62 + "d"]
+    play = world(onFailure={"notify": [HOOK | {"name": each} for each in names]})
+    subject = Subject.from_manifest(play.manifest)
+    assert subject.spec
+    probed = Probed(destinations="x", state=ProbeState.PROBING, attempt=1, time=play.now)
+    order = order_of(preflight.manifest(subject, subject.spec, probed, Rules(), RunDefaults(image="image")))
+    told = [each.name for each in order.request.spec.destinations]
+    assert told[0] == f"notify-{names[0]}"
+    assert all(each.startswith(f"notify-{'a' * 47}") for each in told)
+    assert len(set(told)) == len(names)

@@ -35,6 +35,8 @@ _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 _EMAIL = ("server", "from")
 """Fields of a mail that tell where it goes to; of whom it goes to, or what is in it, a probe knows nothing."""
 _MESSAGE = 2000
+_NAME = 63
+"""Characters of a destination's name."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,14 @@ def name(subject: Subject, probed: Probed) -> str:
 def _all(spec: ScheduledReportSpec) -> list[Destination]:
     """Return all destinations; those of notices have names that show it."""
     notified = spec.on_failure.notify if spec.on_failure is not None else []
-    renamed = [each.model_copy(update={"name": f"notify-{each.name}"[:63]}) for each in notified]
+    renamed = [each.model_copy(update={"name": _name_of_notice(each.name)}) for each in notified]
     return [*spec.template.spec.destinations, *renamed]
+
+
+def _name_of_notice(destination: str) -> str:
+    """Return a name of at most 63 characters, another one for each destination."""
+    whole = f"notify-{destination}"
+    return whole if len(whole) <= _NAME else f"{whole[: _NAME - 9]}-{_hash([destination])[:8]}"
 
 
 def _place(destination: Destination) -> Mapping[str, Any]:
