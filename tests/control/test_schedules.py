@@ -13,7 +13,7 @@ from report_operator.cluster.errors import ConflictError, NotFoundError, Refused
 from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.manifests import Manifests
-from report_operator.control.schedules import PROBES, ScheduleReconciler
+from report_operator.control.schedules import PROBES, PROBES_OF_NAMESPACE, ScheduleReconciler
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.policy import Rules
 from tests.support.schedules import MINUTELY, TWO, World, utc
@@ -185,13 +185,25 @@ async def test_a_probe_is_one_job_whose_answer_is_read_until_it_is_there() -> No
     assert len(play.cluster.jobs) == 1
 
 
-async def test_a_thousand_new_schedules_make_no_thousand_pods() -> None:
+@pytest.mark.parametrize(
+    ("elsewhere", "beside", "begins"),
+    [
+        (PROBES - 1, 0, True),
+        (PROBES, 0, False),
+        (0, PROBES_OF_NAMESPACE - 1, True),
+        (0, PROBES_OF_NAMESPACE, False),
+    ],
+)
+async def test_a_thousand_new_schedules_make_no_thousand_pods(*, elsewhere: int, beside: int, begins: bool) -> None:
+    """Nor do those of one namespace keep all others waiting."""
     play = Play()
     hook = {"name": "portal", "webhook": {"url": "https://portal.example.com/"}}
     spec = play.cluster.manifest["spec"]
     template = {"spec": spec["template"]["spec"] | {"destinations": [hook]}}
     play.cluster.manifest = play.cluster.manifest | {"spec": spec | {"template": template}, "status": {}}
-    play.reconciler.probing.update(("team-a", f"other-{number}") for number in range(PROBES))
-    assert "create_job" not in await play.look()
-    play.reconciler.probing.clear()
-    assert "create_job" in await play.look()
+    play.reconciler.probing.update((f"team-b{number}", "other") for number in range(elsewhere))
+    play.reconciler.probing.update(("team-a", f"other-{number}") for number in range(beside))
+    assert ("create_job" in await play.look()) is begins
+    if not begins:
+        play.reconciler.probing.clear()
+        assert "create_job" in await play.look()

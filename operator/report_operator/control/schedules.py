@@ -35,8 +35,8 @@ from report_operator.plan.schedule.facts import Decision, Facts, Found
 from report_operator.plan.schedule.subject import Subject
 from report_operator.plan.scheduled_report import decide
 
-PROBES = 20
-"""Probes at the same time."""
+PROBES, PROBES_OF_NAMESPACE = 20, 5
+"""Probes at the same time, and those of one namespace: where no pod can run, they hold their places for minutes."""
 
 logger = logging.getLogger(__name__)
 
@@ -94,8 +94,13 @@ class ScheduleReconciler:
         namespace = subject.metadata.namespace
         probe = await self._probe(subject)
         children = self.children.of(namespace, subject.uid)
-        has_place = len(self.probing - {(namespace, subject.metadata.name)}) < PROBES
+        has_place = self._has_place((namespace, subject.metadata.name))
         return Facts(self.now(), subject, children, rules=self.rules(namespace), has_place=has_place, probe=probe)
+
+    def _has_place(self, key: Key) -> bool:
+        others = self.probing - {key}
+        beside = sum(namespace == key[0] for namespace, _ in others)
+        return len(others) < PROBES and beside < PROBES_OF_NAMESPACE
 
     async def _probe(self, subject: Subject) -> Found | None:
         """Return what came of the probe that the status tells of; nobody else is told of its Job."""
