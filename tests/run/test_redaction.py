@@ -1,5 +1,7 @@
 """No credentials in what people read."""
 
+import base64
+import json
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -58,6 +60,42 @@ def test_a_header_value(value: str, before: str, after: str) -> None:
 def test_a_token_after_its_scheme() -> None:
     redact = Redactor(["Token abcdefgh12345"])
     assert redact("the token abcdefgh12345 was refused") == "the token *** was refused"
+
+
+TOKENS = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=8, max_size=40)
+
+
+@given(token=TOKENS, id_=st.integers(1, 10**19), query=st.sampled_from(["", "?wait=true", "?thread_id=1"]))
+@example(token="0" * 8, id_=1, query="")
+def test_the_token_of_a_chat_s_url(token: str, id_: int, query: str) -> None:
+    """A server may repeat the path, its last piece, or both as JSON of PHP and HTML have them."""
+    assume(token not in f"GET  was not understood, no webhook POST to {MASK} of 1{id_}")
+    path = f"/api/webhooks/{id_}/{token}"
+    redact = Redactor([f"https://chat.example.com{path}{query}\n"])
+    for said in (path, path + query, token, path.replace("/", "\\/"), quote(path, safe=""), f"{path}&amp;x"):
+        assert token not in redact(f"POST to {said} was not understood")
+    assert redact("no webhook of https://chat.example.com") == "no webhook of https://chat.example.com"
+
+
+@given(key=st.binary(min_size=32, max_size=64))
+def test_the_key_of_a_connection_string(key: bytes) -> None:
+    written = base64.b64encode(key).decode()
+    account = "AccountName=teamaccount;EndpointSuffix=core.windows.net"
+    redact = Redactor([f"DefaultEndpointsProtocol=https;AccountKey={written};{account}"])
+    for form in (written, quote(written, safe=""), json.dumps(written), written.replace("/", "\\/")):
+        assert redact(f"the key {form} is wrong").strip('"') in ("the key *** is wrong", 'the key "***" is wrong')
+    assert redact("https://teamaccount.blob.core.windows.net") == "https://teamaccount.blob.core.windows.net"
+
+
+@given(signature=st.binary(min_size=32, max_size=32))
+@pytest.mark.parametrize(
+    "before", ["sv=2024-11-04&sp=cw&", "?sp=cw&", "BlobEndpoint=https://a.example;SharedAccessSignature=sp=cw&"]
+)
+def test_the_signature_of_a_shared_access_signature(before: str, signature: bytes) -> None:
+    plain = base64.b64encode(signature).decode()
+    redact = Redactor([f"{before}sig={quote(plain, safe='')}&se=2036-01-01"])
+    assert redact(f"Signature did not match: {plain}") == "Signature did not match: ***"
+    assert redact(f"sig is {quote(plain, safe='')}.") == "sig is ***."
 
 
 def test_each_line_of_a_value() -> None:

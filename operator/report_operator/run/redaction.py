@@ -1,7 +1,9 @@
 """Takes credentials out of texts that people read: messages on the resource, logs, a terminal."""
 
+import html
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote, quote_plus, unquote
@@ -20,8 +22,12 @@ _PATTERNS = (
 )
 """Userinfo and query of a URL, the password of a libpq connection string, an Authorization header."""
 
-_WEB_PATH = re.compile(rf"^https?://[^/\s]+(/\S{{{_WORD},}})$", re.IGNORECASE)
-"""Path and query of a web address: those of chats hold their token there."""
+_WEB_PATH = re.compile(r"^https?://[^/\s]+((/[^\s?]*)\S*)$", re.IGNORECASE)
+"""Path and query of a web address, and the path alone: those of chats hold their token there."""
+_PAIR = re.compile(r"(?:^|[;&?])([^=;&?\s]+)=([^;&\s]+)")
+"""Name and value in a connection string (`k=v;k=v`), a query or a shared access signature (`k=v&k=v`)."""
+_PUBLIC = re.compile(r"(?:name|protocol|suffix|endpoint)$", re.IGNORECASE)
+"""Names of values that tell where a storage account is: messages have to name it."""
 _USERINFO = re.compile(r"^[a-zA-Z][\w+.-]*://([^:@/]*):(.*)@")
 
 
@@ -48,17 +54,24 @@ class Redactor:
 
 
 def _forms(value: str) -> set[str]:
-    """Return the value and its parts as they may turn up: decoded, percent-encoded, as a Python literal."""
+    """Return the value and its parts as they may turn up, decoded and written in other ways."""
     parts = {value, value.strip(), *value.splitlines()}
     if userinfo := _USERINFO.match(value.strip()):
         parts |= {userinfo[2], f"{userinfo[1]}:{userinfo[2]}"}
     else:
         parts |= {word for word in value.split() if len(word) >= _WORD}
     if path := _WEB_PATH.match(value.strip()):
-        parts.add(path[1])
+        parts |= {part for part in (path[1], path[2], *path[2].split("/")) if len(part) >= _WORD}
+    parts |= {part for name, part in _PAIR.findall(value) if len(part) >= _WORD and not _PUBLIC.search(name)}
     decoded = {form for part in parts for form in (part, unquote(part))}
-    encoded = {form for part in decoded for form in (quote(part, safe=""), quote_plus(part), repr(part)[1:-1])}
-    return {form for form in decoded | encoded if form.strip()}
+    return {form for part in decoded for form in (part, *_written(part)) if form.strip()}
+
+
+def _written(text: str) -> Iterator[str]:
+    """Yield a text as URLs, Python, HTML and JSON write it; in JSON, PHP writes a backslash before each slash."""
+    yield from (quote(text, safe=""), quote_plus(text), repr(text)[1:-1], html.escape(text))
+    json_text = json.dumps(text)[1:-1]
+    yield from (json_text, json_text.replace("/", "\\/"))
 
 
 def _pattern(value: str) -> str:
