@@ -13,7 +13,7 @@ from report_operator.api.policy import Policy
 from report_operator.control.config import PREFIX, Config
 from report_operator.plan.relay import MailRelay
 from report_operator.relay.settings import Settings
-from report_operator.store.settings import AzureSettings, GcsSettings, S3Settings
+from report_operator.store.settings import AzureSettings, GcsSettings, S3Role, S3Settings
 from tests.support.apiserver import ROOT
 from tests.support.chart import CHART, Object, environment, helm, one, render
 
@@ -228,9 +228,26 @@ def test_azure_as_the_store() -> None:
     assert pod["metadata"]["labels"]["azure.workload.identity/use"] == "true"
 
 
+def test_an_s3_of_ones_own() -> None:
+    role = {"arn": "arn:aws:iam::123456789012:role/reports", "externalID": "team-a"}
+    config, pod = operator_of(endpoint="https://s3.example.com", caSecret="authorities", role=role)
+    assert isinstance(config.store, S3Settings)
+    assert config.store.role == S3Role(role["arn"], role["externalID"])
+    [operator] = pod["spec"]["containers"]
+    [volume] = [each for each in pod["spec"]["volumes"] if each["name"] == "store-ca"]
+    [mount] = [each for each in operator["volumeMounts"] if each["name"] == "store-ca"]
+    assert volume["secret"] == {"secretName": "authorities", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    assert str(config.store.ca_file) == f"{mount['mountPath']}/ca.crt"
+    config, pod = operator_of(endpoint="https://s3.example.com")
+    assert config.store == S3Settings("reports", endpoint="https://s3.example.com")
+    assert "store-ca" not in str(pod)
+
+
 @pytest.mark.parametrize(
     ("store", "says"),
     [
+        ({"kind": "gcs", "embedded": {"enabled": False}, "caSecret": "authorities"}, "store.caSecret is for S3"),
+        ({"embedded": {"enabled": False}, "role": {"externalID": "team-a"}}, "store.role needs arn"),
         ({"kind": "gcs"}, "set store.embedded.enabled=false"),
         ({"kind": "azure", "embedded": {"enabled": False}}, "store.endpoint: set it to the storage account"),
         ({"kind": "gs", "embedded": {"enabled": False}}, "value must be one of 's3', 'gcs', 'azure'"),

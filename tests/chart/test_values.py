@@ -65,6 +65,10 @@ CHANGED: dict[str, Any] = {
     "store.publicEndpoint": "https://files.example.com",
     "store.pathStyle": True,
     "store.existingSecret": "bucket-keys",
+    "store.caSecret": "authorities",
+    "store.role.arn": "arn:aws:iam::123456789012:role/reports",
+    "store.role.externalID": "team-a",
+    "store.role.endpoint": "https://s3.example.com",
     "store.embedded.enabled": False,
     "store.embedded.image": "images.example.com/seaweedfs:4.48",
     "store.embedded.resources": {"limits": {"memory": "3Gi"}},
@@ -75,7 +79,7 @@ CHANGED: dict[str, Any] = {
     "store.embedded.service.nodePort": 30333,
 }
 RELAY = {"mail": {"relay": {"enabled": True, "from": "reports@example.com", "server": {"host": "smtp.example.com"}}}}
-NEEDS_OWN_STORE = {"store.kind", "store.endpoint", "store.existingSecret", "store.pathStyle"}
+NEEDS_OWN_STORE = {"store.kind", "store.endpoint", "store.existingSecret", "store.pathStyle", "store.caSecret"}
 
 
 def leaves(node: Object, path: str = "") -> Iterator[tuple[str, Object]]:
@@ -104,7 +108,9 @@ def test_every_value_has_a_case_here() -> None:
 
 @pytest.mark.parametrize("path", CHANGED)
 def test_value_changes_what_is_made(path: str) -> None:
-    base: Object = OWN_STORE if path in NEEDS_OWN_STORE else {}
+    base: Object = OWN_STORE if path in NEEDS_OWN_STORE or path.startswith("store.role.") else {}
+    if path in ("store.role.externalID", "store.role.endpoint"):
+        base = nested("store.role.arn", CHANGED["store.role.arn"], base)
     if path.startswith("mail.relay."):
         base = nested("mail.relay.enabled", path != "mail.relay.enabled", RELAY)
     assert render(nested(path, CHANGED[path], base)) != render(base)
@@ -152,6 +158,9 @@ def test_unknown_value_is_refused_by_name(path: str) -> None:
         ("store.prefix", "/reports"),
         ("store.endpoint", "s3.example.com"),
         ("store.publicEndpoint", "https://files.example.com/path"),
+        ("store.role.arn", "reports"),
+        ("store.role.externalID", "a b"),
+        ("store.role.endpoint", "sts.example.com"),
         ("store.embedded.persistence.size", "10"),
         ("store.embedded.service.type", "ExternalName"),
         ("store.embedded.service.nodePort", 70000),
@@ -163,7 +172,7 @@ def test_bad_value_is_refused_with_its_place(path: str, value: Any) -> None:
     assert f"at '/{path.replace('.', '/')}" in refused.stderr
 
 
-@pytest.mark.parametrize("path", ["store.endpoint", "store.existingSecret"])
+@pytest.mark.parametrize("path", ["store.endpoint", "store.existingSecret", "store.caSecret", "store.role.arn"])
 def test_two_stores_are_refused_with_the_way_out(path: str) -> None:
     refused = helm("template", "x", CHART, f"--set={path}={CHANGED[path]}")
     assert refused.returncode != 0

@@ -1,12 +1,13 @@
 """Settings from the environment: defaults, forms, and one clear line for each that is wrong."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from report_operator.control.config import Config, ConfigError
 from report_operator.plan.run_queue import Limits
-from report_operator.store.settings import AzureSettings, GcsSettings, S3Settings
+from report_operator.store.settings import AzureSettings, GcsSettings, S3Role, S3Settings
 
 LEAST = {
     "REPORT_OPERATOR_IMAGE": "example/report-operator:1",
@@ -42,6 +43,10 @@ def test_every_setting_arrives() -> None:
         "STORE_PREFIX": "team",
         "STORE_REGION": "eu-central-1",
         "STORE_PATH_STYLE": "true",
+        "STORE_CA_FILE": "/run/store/ca.crt",
+        "STORE_ROLE_ARN": "arn:aws:iam::123456789012:role/reports",
+        "STORE_ROLE_EXTERNAL_ID": "team-a",
+        "STORE_ROLE_ENDPOINT": "https://sts.example.com",
     }
     config = Config.from_env(LEAST | {f"REPORT_OPERATOR_{name}": value for name, value in given.items()})
     assert config.defaults.image_pull_policy == "Always"
@@ -59,6 +64,8 @@ def test_every_setting_arrives() -> None:
         public_endpoint="https://files.example.com",
         region="eu-central-1",
         path_style=True,
+        ca_file=Path("/run/store/ca.crt"),
+        role=S3Role("arn:aws:iam::123456789012:role/reports", "team-a", "https://sts.example.com"),
     )
 
 
@@ -73,7 +80,8 @@ def test_stores_of_other_clouds() -> None:
 
 
 def test_empty_values_of_a_chart_are_no_values() -> None:
-    empty = dict.fromkeys(("IMAGE_PULL_SECRETS", "STORE_ENDPOINT", "STORE_PUBLIC_ENDPOINT", "STORE_PREFIX"), "")
+    store = ("ENDPOINT", "PUBLIC_ENDPOINT", "PREFIX", "CA_FILE", "ROLE_ARN", "ROLE_EXTERNAL_ID", "ROLE_ENDPOINT")
+    empty = dict.fromkeys(("IMAGE_PULL_SECRETS", *(f"STORE_{name}" for name in store)), "")
     config = Config.from_env(LEAST | {f"REPORT_OPERATOR_{name}": value for name, value in empty.items()})
     assert config.store == S3Settings("reports")
     assert config.defaults.image_pull_secrets == ()
@@ -90,6 +98,7 @@ def test_empty_values_of_a_chart_are_no_values() -> None:
         ("POLICY", '{"maxrows": 1}', "REPORT_OPERATOR_POLICY.maxrows=1"),
         ("JOB_TTL", "1 day", "REPORT_OPERATOR_JOB_TTL='1 day'"),
         ("STORE_ENDPOINT", "store:8333", "REPORT_OPERATOR_STORE_ENDPOINT='store:8333'"),
+        ("STORE_ROLE_ARN", "reports", "REPORT_OPERATOR_STORE_ROLE_ARN='reports'"),
         ("LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     ],
 )

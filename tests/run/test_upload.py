@@ -50,12 +50,13 @@ class Run:
 
     def sign(self, endpoint: str = "", ttl: timedelta = timedelta(hours=1), *, again: bool = False) -> Links:
         """Write and return links into the store, or into one that stands before it."""
-        there = S3Store(S3Settings(bucket=BUCKET, endpoint=endpoint or self.store.endpoint, path_style=True))
+        place, authority = endpoint or self.store.endpoint, self.store.authority
+        there = S3Store(S3Settings(bucket=BUCKET, endpoint=place, path_style=True, ca_file=authority))
         keys = {f"{self.folder}/{NAME}": SPLIT, f"{self.folder}/{RESULT_FILE}": None}
         signed = asyncio.run(there.sign_uploads(keys, ttl, again=again))
         there.close()
         uploads = {key.rpartition("/")[2]: found for key, found in signed.by_key.items()}
-        links = Links(expires_at=signed.expires_at, uploads=uploads)
+        links = Links(expires_at=signed.expires_at, uploads=uploads, authorities=signed.authorities)
         fresh = self.workspace.links.with_suffix(".new")
         fresh.write_bytes(links.packed())
         fresh.replace(self.workspace.links)
@@ -198,6 +199,33 @@ class TestParts:
         assert is_right(run.upload(other), other)
         assert run.stored() == other
         assert made(front)[-1] == "PUT"
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A store with a certificate of an authority that nobody knows."""
+    with seaweedfs.running(tmp_path_factory.mktemp("private"), tls=True) as server:
+        yield server
+
+
+class TestAuthority:
+    """The links name whom a store is trusted by."""
+
+    def test_it_is_trusted(self, private: SeaweedFS, workspace: Workspace) -> None:
+        run = Run(private, "trusted", workspace)
+        links = run.sign()
+        assert private.authority is not None
+        assert links.authorities == private.authority.read_text()
+        assert is_right(run.upload(), LARGE)
+        assert run.stored() == LARGE
+
+    def test_nobody_else_is(self, private: SeaweedFS, workspace: Workspace, soon: None) -> None:
+        run = Run(private, "other", workspace)
+        links = run.sign()
+        workspace.links.write_bytes(links.model_copy(update={"authorities": None}).packed())
+        with pytest.raises(RunError, match="CERTIFICATE_VERIFY_FAILED") as caught:
+            run.upload()
+        assert caught.value.reason is Reason.STORE_UNAVAILABLE
 
 
 class TestRenewal:

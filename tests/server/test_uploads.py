@@ -7,6 +7,7 @@ The credentials are temporary as those of a web identity are: a program gives bo
 import base64
 import itertools
 import json
+import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION
 from report_operator.api.run import Links
 from tests.server.process import Operator, operator
 from tests.server.team import PATIENCE, Team
+from tests.support import seaweedfs
 from tests.support.cluster import eventually
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
 
@@ -26,6 +28,7 @@ Json = dict[str, Any]
 
 LIFE = timedelta(minutes=11)
 """Of the credentials. boto3 uses none that have less than ten minutes left; links are renewed at twelve."""
+ROLE = "arn:aws:iam::123456789012:role/reports"
 SQL = {"urlFrom": {"secretKeyRef": {"name": "warehouse", "key": "url"}}, "query": "select 1"}
 LARGE: Json = {"sources": [{"name": "sales", "sql": SQL}]}
 _numbers = itertools.count()
@@ -50,6 +53,37 @@ def temporary(access: Path, store: SeaweedFS, tmp_path: Path) -> Iterator[Operat
     with operator(access, store, tmp_path / "log", **own) as process:
         yield process.wait_ready()
         assert '"level": "error"' not in (tmp_path / "log").read_text()
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFS]:
+    """A store with a certificate of an authority that nobody knows, which may be used as a role."""
+    with seaweedfs.running(tmp_path_factory.mktemp("private"), ROLE, tls=True) as server:
+        yield server
+
+
+@pytest.fixture
+def on_private(access: Path, private: SeaweedFS, tmp_path: Path) -> Iterator[None]:
+    """An operator on that store; there is no other beside it."""
+    settings = {"CA_FILE": str(private.authority), "ROLE_ARN": ROLE, "ROLE_ENDPOINT": private.endpoint}
+    settings = {f"REPORT_OPERATOR_STORE_{name}": value for name, value in settings.items()}
+    with operator(access, private, tmp_path / "log", **settings) as process:
+        process.wait_ready()
+        yield
+        assert '"level": "error"' not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.usefixtures("on_private")
+def test_a_run_trusts_the_store_by_the_links(team: Team, private: SeaweedFS) -> None:
+    """The links are those of the role, and need the certificate that comes with them."""
+    team.create("weekly")
+    found = links(secret(team, team.job_of("weekly")))
+    assert found.authorities
+    url = found.uploads["report.pdf"].whole.url
+    assert "X-Amz-Security-Token" in url
+    trust = ssl.create_default_context(cadata=found.authorities)
+    httpx.put(url, content=b"%PDF", verify=trust).raise_for_status()
+    assert [key.rpartition("/")[2] for key in private.keys(f"{team.namespace}/")] == ["report.pdf"]
 
 
 def secret(team: Team, job: Json) -> Json:

@@ -17,6 +17,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.localcluster import certificates
 from tests.support.ports import free_ports
 
 BUCKET = "reports"
@@ -35,12 +36,15 @@ class SeaweedFS:
 
     endpoint: str
     """URL of its S3 API."""
+    authority: Path | None = None
+    """PEM certificate of whom its own is from; None without TLS."""
 
     def client(self) -> Any:
         """Return a boto3 client with the store's credentials."""
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
+            verify=str(self.authority) if self.authority else None,
             region_name="us-east-1",
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
@@ -56,13 +60,19 @@ class SeaweedFS:
 class Server:
     """A store with its data in a folder, which can be killed and started again."""
 
-    def __init__(self, folder: Path, role: str | None = None) -> None:
-        """Keep a folder; with the ARN of a role, its STS gives keys to who wants to act as that, which may do all."""
+    def __init__(self, folder: Path, role: str | None = None, *, tls: bool = False, lasting: str = "1h") -> None:
+        """Keep a folder; with the ARN of a role, its STS gives keys to who wants to act as that, which may do all.
+
+        They last for `lasting` (Go duration). With `tls` it has a certificate of an authority of its own.
+        """
         self._folder = folder
         self._role = role
         self._ports = free_ports(len(_PORTS))
         self._process: subprocess.Popen[bytes] | None = None
-        self.store = SeaweedFS(endpoint=f"http://127.0.0.1:{self._ports[0]}")
+        self._tls = tls
+        self._lasting = lasting
+        scheme, authority = ("https", folder / "ca.crt") if tls else ("http", None)
+        self.store = SeaweedFS(f"{scheme}://127.0.0.1:{self._ports[0]}", authority)
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
@@ -74,7 +84,8 @@ class Server:
             f"-dir={folder / 'data'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             "-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
             *(f"-{name}={port}" for name, port in zip(_PORTS, self._ports, strict=True)),
-            *([f"-s3.iam.config={_roles(folder, self._role)}"] if self._role else []),
+            *([f"-s3.iam.config={_roles(folder, self._role, self._lasting)}"] if self._role else []),
+            *(_certified(folder) if self._tls else []),
         ]  # fmt: skip
         environment = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "S3_BUCKET": BUCKET}
         with (folder / "weed.log").open("ab") as log:
@@ -91,9 +102,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def server(folder: Path, role: str | None = None) -> Iterator[Server]:
+def server(folder: Path, role: str | None = None, *, tls: bool = False, lasting: str = "1h") -> Iterator[Server]:
     """Return a store with its data in `folder` that is to be started; kill it afterwards."""
-    made = Server(folder, role)
+    made = Server(folder, role, tls=tls, lasting=lasting)
     try:
         yield made
     finally:
@@ -101,14 +112,21 @@ def server(folder: Path, role: str | None = None) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def running(folder: Path, role: str | None = None) -> Iterator[SeaweedFS]:
+def running(folder: Path, role: str | None = None, *, tls: bool = False, lasting: str = "1h") -> Iterator[SeaweedFS]:
     """Start a store with its data in `folder`; end it afterwards."""
-    with server(folder, role) as made:
+    with server(folder, role, tls=tls, lasting=lasting) as made:
         made.start()
         yield made.store
 
 
-def _roles(folder: Path, arn: str) -> Path:
+def _certified(folder: Path) -> list[str]:
+    """Make a certificate; return the flags with which the S3 API has it."""
+    certificates.authority(folder)
+    certificates.server(folder, "store", ["IP:127.0.0.1"])
+    return [f"-s3.cert.file={folder / 'store.crt'}", f"-s3.key.file={folder / 'store.key'}"]
+
+
+def _roles(folder: Path, arn: str, lasting: str) -> Path:
     """Write the settings of a role. Conditions of its trust, such as an external id, are not looked at (4.48)."""
     everything = {"Effect": "Allow", "Action": ["s3:*"], "Resource": ["*"]}
     anybody = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Principal": {"AWS": "*"}}
@@ -119,7 +137,7 @@ def _roles(folder: Path, arn: str) -> Path:
         "attachedPolicies": ["everything"],
     }
     settings = {
-        "sts": {"issuer": "sts", "tokenDuration": "1h", "signingKey": base64.b64encode(b"k" * 32).decode()},
+        "sts": {"issuer": "sts", "tokenDuration": lasting, "signingKey": base64.b64encode(b"k" * 32).decode()},
         "policies": [{"name": "everything", "document": {"Version": "2012-10-17", "Statement": [everything]}}],
         "roles": [role],
     }

@@ -7,6 +7,10 @@ from pydantic import ConfigDict, Field
 from report_operator.api.fields import HttpUrl, Model, Rule, exactly_one, rules
 from report_operator.api.sources import KeySelector, SecretSource
 
+RoleArn = Annotated[str, Field(min_length=20, max_length=2048, pattern=r"^arn:[a-z-]+:iam::[0-9]*:role/[\w+=,.@/-]+$")]
+"""Amazon Resource Name of a role."""
+ExternalId = Annotated[str, Field(min_length=2, max_length=1224, pattern=r"^[\w+=,.@:/-]+$")]
+"""What a role's trust policy may ask for (AWS API reference, AssumeRole)."""
 Prefix = Annotated[str, Field(max_length=512, pattern=r"^[-A-Za-z0-9!_.*'()/=+@,:$]*$")]
 """Folder of all keys, which are `<prefix>/<namespace>/<report>/<run id>/<file>`."""
 _AZURE_SECRETS = ("accountKeyFrom", "connectionStringFrom", "sasTokenFrom")
@@ -28,9 +32,9 @@ class AccessKey(Model):
 class Role(Model):
     """A role in the account that owns the bucket (AWS STS AssumeRole)."""
 
-    arn: Annotated[str, Field(min_length=20, max_length=2048, pattern=r"^arn:[a-z-]+:iam::[0-9]*:role/[\w+=,.@/-]+$")]
+    arn: RoleArn
     """Amazon Resource Name of the role."""
-    external_id: Annotated[str, Field(min_length=2, max_length=1224, pattern=r"^[\w+=,.@:/-]+$")] | None = None
+    external_id: ExternalId | None = None
     """What the role's trust policy asks for."""
 
 

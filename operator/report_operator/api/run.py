@@ -139,6 +139,8 @@ class Links(Model):
 
     expires_at: Time
     """When the links for the run stop working."""
+    authorities: str | None = None
+    """PEM certificates to trust the store by, instead of the public authorities."""
     uploads: dict[str, Upload]
     """By file name: every output, RESULT_FILE, and LEDGER_FILE where there are destinations."""
     deliver_until: Time | None = None

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError, model_validator
 
+from report_operator.api.buckets import ExternalId, RoleArn
 from report_operator.api.fields import Duration, parse_duration
 from report_operator.api.job import Resources
 from report_operator.api.policy import Policy
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.relay import MailRelay
 from report_operator.plan.run_queue import Limits
-from report_operator.store.settings import AzureSettings, GcsSettings, S3Settings, StoreSettings
+from report_operator.store.settings import AzureSettings, GcsSettings, S3Role, S3Settings, StoreSettings
 
 PREFIX = "REPORT_OPERATOR_"
 
@@ -93,6 +95,14 @@ class Config(BaseModel):
     """Region that requests are signed for."""
     store_path_style: bool = False
     """The bucket is part of the path instead of the host name (S3)."""
+    store_ca_file: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
+    """PEM certificates to trust the store by instead of the public authorities (S3)."""
+    store_role_arn: Annotated[RoleArn | None, BeforeValidator(_none_if_empty)] = None
+    """Role to use the store as (S3); the credentials themselves when not set."""
+    store_role_external_id: Annotated[ExternalId | None, BeforeValidator(_none_if_empty)] = None
+    """External id that the role's trust policy asks for."""
+    store_role_endpoint: _OptionalUrl = None
+    """URL of the STS that gives the role's keys out; AWS when not set."""
     store_account_key: Annotated[str | None, BeforeValidator(_none_if_empty)] = None
     """Key of the storage account (Azure); the pod's Workload ID when not set."""
     http_host: Annotated[str | None, BeforeValidator(_none_if_empty)] = None
@@ -151,7 +161,22 @@ class Config(BaseModel):
             case "gcs":
                 return GcsSettings(bucket, prefix, self.store_endpoint, public)
             case "s3":
-                return S3Settings(bucket, prefix, self.store_endpoint, public, self.store_region, self.store_path_style)
+                return S3Settings(
+                    bucket,
+                    prefix,
+                    self.store_endpoint,
+                    public,
+                    self.store_region,
+                    self.store_path_style,
+                    self.store_ca_file,
+                    self._store_role,
+                )
+
+    @property
+    def _store_role(self) -> S3Role | None:
+        if self.store_role_arn is None:
+            return None
+        return S3Role(self.store_role_arn, self.store_role_external_id, self.store_role_endpoint)
 
     @property
     def job_ttl_time(self) -> timedelta:

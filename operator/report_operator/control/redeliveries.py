@@ -76,6 +76,7 @@ class Redeliverer:
         shown = await self.link_maker.sign_listed(subject.prefix, subject.metadata.name, spec, outputs, shown_for)
         return Links(
             expires_at=signed.expires_at,
+            authorities=signed.authorities,
             uploads={name: signed.by_key[key] for name, key in keys.items()},
             deliver_until=secret.deliver_until(spec, now),
             downloads={name: links.download_url for name, links in shown.items()},

@@ -33,7 +33,11 @@ class RunLinks:
         keys = {name: subject.prefix + name for name in secret.planned_files(spec)}
         files = {key: splits.get(name) for name, key in keys.items()}
         signed = await self.store.sign_uploads(files, ttl, again=renewed_at is not None)
-        made = Links(expires_at=signed.expires_at, uploads={name: signed.by_key[key] for name, key in keys.items()})
+        made = Links(
+            expires_at=signed.expires_at,
+            authorities=signed.authorities,
+            uploads={name: signed.by_key[key] for name, key in keys.items()},
+        )
         if not spec.destinations:
             return made
         shown = await self.link_maker.sign_listed(

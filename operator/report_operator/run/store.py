@@ -3,6 +3,7 @@
 import logging
 import random
 import re
+import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -63,7 +64,9 @@ class Store:
 
     def __init__(self, links: LinksFile) -> None:
         self._links = links
-        self._client = httpx.Client(timeout=_TIMEOUT, follow_redirects=False)
+        authorities = links.read().authorities
+        trust = ssl.create_default_context(cadata=authorities) if authorities else httpx.create_ssl_context()
+        self._client = httpx.Client(timeout=_TIMEOUT, follow_redirects=False, verify=trust)
 
     def __enter__(self) -> "Store":
         return self

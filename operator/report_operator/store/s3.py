@@ -8,12 +8,12 @@ from datetime import UTC, timedelta
 from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from report_operator.api.run import EntryLinks
 from report_operator.plan.uploads import Split
+from report_operator.store import certificates, s3_role
 from report_operator.store.errors import StoreError
 from report_operator.store.s3_links import Signer
 from report_operator.store.s3_parts import PartUploads
@@ -32,7 +32,7 @@ class S3Store(Store):
     def __init__(self, settings: S3Settings) -> None:
         self._settings = settings
         self._prefix = f"{settings.prefix.strip('/')}/" if settings.prefix.strip("/") else ""
-        self._session = boto3.Session(region_name=settings.region)
+        self._session = s3_role.session(settings)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
         self._bucket_seen: float | None = None
         self._inside = self._client(settings.endpoint)
@@ -55,7 +55,8 @@ class S3Store(Store):
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        return self._session.client("s3", endpoint_url=endpoint, config=options)
+        verify = str(self._settings.ca_file) if self._settings.ca_file else None
+        return self._session.client("s3", endpoint_url=endpoint, config=options, verify=verify)
 
     def close(self) -> None:
         """Let go of threads and connections."""
@@ -143,6 +144,8 @@ class S3Store(Store):
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except ClientError as error:
             code, said = _code(error), error.response.get("Error", {}).get("Message", "")
+            if self._settings.role and error.operation_name == "AssumeRole":
+                raise StoreError(f"The role {self._settings.role.arn} is refused: {code}: {said}") from error
             raise StoreError(f"The store {place} answers {code}: {said}") from error
         except BotoCoreError as error:
             raise StoreError(f"The store {place} cannot be used: {error}") from error
@@ -156,7 +159,8 @@ class S3Store(Store):
                 upload_id = self._parts.newest(name) if again else self._parts.begin(name, split.media_type)
             uploads[key], end = self._signer.upload(self._inside, name, split, upload_id, ttl)
             ends.append(end)
-        return SignedUploads(uploads, min(ends))
+        ca_file = self._settings.ca_file
+        return SignedUploads(uploads, min(ends), certificates.read(ca_file) if ca_file else None)
 
     def _ensure_bucket(self) -> None:
         bucket = self._settings.bucket

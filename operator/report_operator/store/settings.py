@@ -1,6 +1,18 @@
 """Where the artifacts are, for each kind of store."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class S3Role:
+    """A role that the store is used as, such as one in the account that owns the bucket."""
+
+    arn: str
+    external_id: str | None = None
+    """What the role's trust policy asks for."""
+    endpoint: str | None = None
+    """URL of the STS that gives its keys out; None is AWS."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +29,10 @@ class S3Settings:
     region: str = "us-east-1"
     path_style: bool = False
     """`https://host/bucket/key` instead of `https://bucket.host/key`."""
+    ca_file: Path | None = None
+    """PEM certificates to trust instead of the public authorities, by the operator and by runs."""
+    role: S3Role | None = None
+    """Taken with these credentials; the credentials themselves when None."""
 
 
 @dataclass(frozen=True)

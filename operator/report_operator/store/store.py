@@ -34,6 +34,8 @@ class SignedUploads:
     by_key: Mapping[str, Upload]
     expires_at: datetime
     """When the first of them stops working: as asked, or earlier with the credentials that signed it."""
+    authorities: str | None = None
+    """PEM certificates that runs trust the store by, instead of the public authorities."""
 
 
 class Store(Protocol):
