@@ -12,8 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
-from report_operator.api.deliveries import DeliveryState
+from report_operator.api.deliveries import DeliveryState, Entry
+from report_operator.api.run import Message
 from report_operator.run import delivery
+from report_operator.run.destinations.post import web_address
+from report_operator.run.failure import RunError
+from report_operator.run.publish import publish
 from tests.run.conftest import PERIOD
 from tests.run.destinations.conftest import sent
 from tests.support.http_server import Answer, Asked, HttpServer
@@ -28,6 +32,15 @@ SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 
 def hook(url: str, **fields: Any) -> dict[str, Any]:
     return {"name": "hook", "webhook": {"url": f"{url}/in?token=hidden-token"} | fields}
+
+
+def only(destination: dict[str, Any], ship: Ship) -> Entry:
+    """Send to one destination, and return its entry."""
+    shipment = ship(destination)
+    rendered = shipment.rendered.model_copy(update={"messages": {destination["name"]: Message(text="")}})
+    publish(shipment.request, rendered, shipment.workspace)
+    [entry] = shipment.ledger()
+    return entry
 
 
 def signature_of(asked: Asked, key: bytes = KEY) -> str:
@@ -197,6 +210,72 @@ def test_what_the_author_has_to_mend_fails_this_destination_only(
     assert len(web.asked) == 1
     assert [(d.name, d.state) for d in result.deliveries] == [("hook", "Failed"), ("good", "Sent")]
     assert says in (result.deliveries[0].last_error or "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://hooks.example.com/x",
+        "https:///x",
+        "https://[hooks/x",
+        "https://[::1%25lo]/x",
+        "https://hooks.example.com:99999/x",
+        "https://hooks..example.com/x",
+        f"https://{'a' * 64}.example.com/x",
+        "https://xn--/x",
+        "https://hooks.exam ple.com/x",
+        "https://hooks.example.com/\x01x",
+    ],
+)
+def test_what_is_no_web_address(url: str) -> None:
+    with pytest.raises(RunError, match=r"^webhook.url is no web address: write it as https://HOST/PATH$"):
+        web_address(url, "webhook.url")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["HTTP://127.0.0.1:8080", "https://[::1]/x", "https://h\N{LATIN SMALL LETTER O WITH DIAERESIS}st.example/x?y#z"],
+)
+def test_what_is_one(url: str) -> None:
+    assert web_address(url, "") == url
+
+
+@pytest.mark.parametrize("kind", ["webhook", "slack"])
+def test_a_secret_that_holds_no_web_address(ship: Ship, put_secret: PutSecret, kind: str) -> None:
+    """Nothing to try again: the author has to mend it."""
+    url = put_secret("hook", "url", "hooks.slack.com/services/T/B/hidden-token")
+    entry = only({"name": "there", kind: {"urlFrom": url}}, ship)
+    assert (entry.state, entry.attempts) == (DeliveryState.FAILED, 1)
+    assert entry.last_error == "key 'url' of Secret 'hook' is no web address: write it as https://HOST/PATH"
+
+
+def test_a_url_that_is_no_web_address(ship: Ship) -> None:
+    entry = only({"name": "there", "webhook": {"url": "https://hooks..example.com/hidden-token"}}, ship)
+    assert entry.last_error == "webhook.url is no web address: write it as https://HOST/PATH"
+
+
+@pytest.mark.parametrize(("status", "state"), [(200, DeliveryState.SENT), (404, DeliveryState.FAILED)])
+def test_an_answer_that_cannot_be_read(ship: Ship, web: HttpServer, status: int, state: DeliveryState) -> None:
+    """The status says what became of the message."""
+    web.respond = lambda _: Answer(b"no gzip", status, {"Content-Encoding": "gzip"})
+    entry = only(hook(web.url), ship)
+    assert (entry.state, len(web.asked)) == (state, 1)
+
+
+@pytest.mark.parametrize("length", [10_000, None])
+def test_an_answer_that_is_cut_off_or_too_long_says_nothing(ship: Ship, web: HttpServer, length: int | None) -> None:
+    web.respond = lambda _: Answer(b"no" if length else b"x" * 70_000, 404, length=length)
+    assert only(hook(web.url), ship).last_error == f"{web.url} answered 404 Not Found"
+
+
+@pytest.mark.parametrize("before", [140, 160, 180])
+def test_a_secret_is_known_wherever_a_message_ends(
+    ship: Ship, web: HttpServer, put_secret: PutSecret, before: int
+) -> None:
+    """An answer is cut after the credentials are taken out of it."""
+    web.respond = lambda asked: Answer(b"x" * before + b" " + asked.headers["x-key"].encode(), 404)
+    headers = [{"name": "X-Key", "valueFrom": put_secret("hook", "key", "K3yAbcdefghijklmnopqrstuvwxyz0123456789")}]
+    assert "K3y" not in (only(hook(web.url, headers=headers), ship).last_error or "")
 
 
 def test_credentials_stay_out_of_the_ledger(ship: Ship, web: HttpServer, put_secret: PutSecret) -> None:

@@ -1,21 +1,33 @@
 """One HTTP POST, and what its end means for a delivery."""
 
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 import httpx
 
+from report_operator.api.conditions import Reason
 from report_operator.api.networks import Reach
+from report_operator.api.sources import KeySelector
 from report_operator.run import guard
 from report_operator.run.destinations import retry_after
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent, Unknown
+from report_operator.run.failure import RunError
+from report_operator.run.mounts import secret_value
+from report_operator.run.workspace import Workspace
 
 _TIMEOUT = httpx.Timeout(connect=10, read=30, write=30, pool=10)
 """Seconds; Standard Webhooks advises 15 to 30."""
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 _SHOWN = 200
 """Characters of an answer that a message repeats."""
+_PORTS = 65_535
+_READ = 65_536
+"""Bytes of an answer, at most, that has something to say."""
+
+Redact = Callable[[str], str]
+"""Takes credentials out of a text."""
 
 
 def client(trust: ssl.SSLContext, reach: Reach | None) -> httpx.Client:
@@ -28,52 +40,83 @@ def client(trust: ssl.SSLContext, reach: Reach | None) -> httpx.Client:
     return httpx.Client(verify=trust, timeout=_TIMEOUT, limits=limits, transport=way, follow_redirects=False)
 
 
-def post(sender: httpx.Client, url: str, body: bytes, headers: dict[str, str]) -> Outcome:
-    """Send a body once. The URL may hold a token, so that messages name its origin only.
+def web_address(url: str, field: str) -> str:
+    """Return a URL that has a scheme and the name of a host; raises RunError(InvalidSpec) for another.
+
+    `field` is what messages call it: the URL itself may hold a token.
+    """
+    try:
+        parts = httpx.URL(url)
+        parts.raw_host.decode().encode("idna")  # As the resolver will: it refuses labels that are empty or too long.
+        named = bool(parts.host) and "%" not in parts.host
+        is_usable = named and parts.scheme in ("http", "https") and (parts.port or 0) <= _PORTS
+    except (httpx.InvalidURL, UnicodeError):
+        is_usable = False
+    if not is_usable:
+        raise RunError(Reason.INVALID_SPEC, f"{field} is no web address: write it as https://HOST/PATH")
+    return url
+
+
+def secret_address(workspace: Workspace, selector: KeySelector) -> str:
+    """Return the URL in a Secret; raises RunError as `secret_value` and `web_address`."""
+    return web_address(secret_value(workspace, selector), f"key {selector.key!r} of Secret {selector.name!r}")
+
+
+def post(sender: httpx.Client, url: str, body: bytes, headers: dict[str, str], redact: Redact) -> Outcome:
+    """Send a body once, to a URL as `web_address` returns it. It may hold a token: messages name its origin only.
 
     What the server did not take for certain (no connection, an error status) has failed; when the connection ends
     without an answer after something was sent, nobody knows. Raises RunError(NotAllowedByPolicy).
     """
+    place = _origin(url)
     try:
-        place = _origin(url)
-        answer = sender.post(url, content=body, headers=headers)
-    except httpx.InvalidURL as error:
-        return Failed(f"no valid URL: {error}")
-    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        with sender.stream("POST", url, content=body, headers=headers) as answer:
+            return Sent(f"HTTP {answer.status_code}") if answer.is_success else _refusal(place, answer, redact)
+    except httpx.LocalProtocolError as error:
         return Failed(f"the request cannot be sent: {error}")
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
         return _unreachable(place, error)
     except httpx.TransportError as error:
         return Unknown(f"{place} got the request and did not answer: {_said(error)}")
-    if answer.is_success:
-        return Sent(f"HTTP {answer.status_code}")
-    return _refusal(place, answer)
 
 
 def reach(sender: httpx.Client, url: str) -> Outcome:
     """Ask for the head of a URL: any answer shows that a server is there. Raises RunError(NotAllowedByPolicy)."""
+    place = _origin(url)
     try:
-        place = _origin(url)
-        answer = sender.head(url)
-    except httpx.InvalidURL as error:
-        return Failed(f"no valid URL: {error}")
-    except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+        with sender.stream("HEAD", url) as answer:
+            return Sent(f"HTTP {answer.status_code}")
+    except httpx.LocalProtocolError as error:
         return Failed(f"the request cannot be sent: {error}")
     except httpx.TransportError as error:
         return _unreachable(place, error)
-    return Sent(f"HTTP {answer.status_code}")
 
 
-def _refusal(place: str, answer: httpx.Response) -> Failed:
+def _refusal(place: str, answer: httpx.Response, redact: Redact) -> Failed:
     status = answer.status_code
     said = f"{place} answered {status} {answer.reason_phrase}".strip()
     if answer.has_redirect_location:
         target = _origin(str(answer.url.join(answer.headers["Location"])))
         return Failed(f"{said}, a redirect to {target}: redirects are not followed, use the URL that it leads to")
-    words = " ".join(answer.text[: _SHOWN * 4].split())[:_SHOWN]
+    words = " ".join(redact(_text(answer)).split())[:_SHOWN]
     passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING
     wait = retry_after.seconds(answer.headers.get("Retry-After"), datetime.now(UTC)) if passing else 0
     return Failed(f"{said}: {words}" if words else said, passing=passing, retry_after=wait)
+
+
+def _text(answer: httpx.Response) -> str:
+    """Return the text of an answer, whole, as a part of a secret is not known for one; empty when it is none."""
+    content = b""
+    if "Content-Encoding" in answer.headers:
+        return ""
+    try:
+        for piece in answer.iter_raw():
+            content += piece
+            if len(content) > _READ:
+                return ""
+    except httpx.TransportError:
+        return ""
+    return content.decode("utf-8", "replace")
 
 
 def _unreachable(place: str, error: httpx.TransportError) -> Failed:

@@ -12,10 +12,9 @@ from report_operator.api.destinations import Slack
 from report_operator.api.run import Message
 from report_operator.run.destinations.outcome import Outcome
 from report_operator.run.destinations.package import Package
-from report_operator.run.destinations.post import client, post, reach
+from report_operator.run.destinations.post import client, post, reach, secret_address
 from report_operator.run.destinations.trust import trust
 from report_operator.run.message import escape_chat, with_links, written_expiry
-from report_operator.run.mounts import secret_value
 
 Json = dict[str, Any]
 
@@ -31,15 +30,16 @@ class SlackChannel:
 
     def __init__(self, name: str, slack: Slack, package: Package) -> None:
         """Read the Secrets and make the message; raises RunError."""
-        self._url = secret_value(package.workspace, slack.url_from.secret_key_ref)
+        self._url = secret_address(package.workspace, slack.url_from.secret_key_ref)
         message = payload(package, package.rendered.messages[name])
         self._body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+        self._redact = package.redact
         self._client = client(trust(package.workspace, slack.ca_from), package.reach)
 
     def send(self, _entry: Entry) -> Outcome:
         """POST the message. Chats know no id of a message, so that a repetition is a second message."""
         headers = {"Content-Type": "application/json", "User-Agent": f"report-operator/{__version__}"}
-        return post(self._client, self._url, self._body, headers)
+        return post(self._client, self._url, self._body, headers, self._redact)
 
     def probe(self) -> Outcome:
         """Ask whether a server is there."""

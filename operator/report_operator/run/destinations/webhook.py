@@ -16,7 +16,7 @@ from report_operator.api.destinations import Webhook
 from report_operator.api.run import StoredFile
 from report_operator.run.destinations.outcome import Outcome
 from report_operator.run.destinations.package import Package
-from report_operator.run.destinations.post import client, post, reach
+from report_operator.run.destinations.post import client, post, reach, secret_address, web_address
 from report_operator.run.destinations.trust import trust
 from report_operator.run.failure import RunError
 from report_operator.run.mounts import header_value, secret_value
@@ -38,8 +38,7 @@ class WebhookChannel:
         """Read the Secrets; raises RunError."""
         place = f"destination {name!r}"
         workspace = package.workspace
-        selector = webhook.url_from
-        self._url = secret_value(workspace, selector.secret_key_ref) if selector else webhook.url or ""
+        self._url = _url(webhook, package)
         self._headers = {header.name: header_value(workspace, header, place) for header in webhook.headers}
         self._keys = _keys(webhook, package)
         self._package = package
@@ -58,7 +57,7 @@ class WebhookChannel:
         }
         if self._keys:
             headers["webhook-signature"] = " ".join(signature(key, id_, now, self._body) for key in self._keys)
-        return post(self._client, self._url, self._body, headers)
+        return post(self._client, self._url, self._body, headers, self._package.redact)
 
     def probe(self) -> Outcome:
         """Ask whether a server is there."""
@@ -113,6 +112,12 @@ def _artifact(file: StoredFile, link: str | None, expiry: datetime | None) -> di
 
 def _known(fields: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _url(webhook: Webhook, package: Package) -> str:
+    if webhook.url_from:
+        return secret_address(package.workspace, webhook.url_from.secret_key_ref)
+    return web_address(webhook.url or "", "webhook.url")
 
 
 def _keys(webhook: Webhook, package: Package) -> list[bytes]:
