@@ -58,6 +58,9 @@ class Version:
     time: datetime
     timing: Timing
     suspended: bool = False
+    is_noted: bool = True
+    """Whether the API server has noted the time: not where something was only removed. Otherwise the time is that of
+    the operator's next look."""
 
     def has(self, slot: datetime) -> bool:
         return not self.suspended and self.timing.hits(slot)
@@ -102,6 +105,9 @@ class Histories(RuleBasedStateMachine):
         """Versions that the operator has looked at and remembers."""
         self.floor = self.known_floor = self.decided_until = START
         """Slots until then never run, whatever was in force; the second as the operator remembers."""
+        self.status: dict[str, Any] | None = None
+        self.written_at = START
+        """When that status was written, or the object made."""
         self.expected: Counter[datetime] = Counter()
         """Reports by slot."""
         self.missed = 0
@@ -113,12 +119,18 @@ class Histories(RuleBasedStateMachine):
     @rule(pause=pauses)
     def edit_the_template(self, pause: timedelta) -> None:
         version = replace(self.versions[-1], time=self.world.now + pause)
-        self.edit(pause, version, template={"spec": {"outputs": [{"format": "html"}]}})
+        self.edit(pause, version, template={"spec": {"outputs": [{"format": "html"}], "title": f"{version.time}"}})
 
-    @rule(pause=pauses)
-    def suspend_or_resume(self, pause: timedelta) -> None:
-        version = replace(self.versions[-1], time=self.world.now + pause, suspended=not self.versions[-1].suspended)
-        self.edit(pause, version, suspend=version.suspended)
+    @rule(pause=pauses, by_variants=st.booleans())
+    def suspend_or_resume(self, *, pause: timedelta, by_variants: bool) -> None:
+        """Removing the variants, all of which are suspended, is a resumption too."""
+        spec, last = self.world.manifest["spec"], self.versions[-1]
+        change: dict[str, Any] = {"suspend": not last.suspended}
+        if last.suspended and not spec.get("suspend"):
+            change = {"variants": None}
+        elif by_variants and not last.suspended and "variants" not in spec:
+            change = {"variants": [{"name": "v", "suspend": True}]}
+        self.edit(pause, replace(last, time=self.world.now + pause, suspended=not last.suspended), **change)
 
     @rule(pause=pauses, phase=st.sampled_from(["Succeeded", "Failed"]))
     def runs_end(self, pause: timedelta, phase: str) -> None:
@@ -160,12 +172,15 @@ class Histories(RuleBasedStateMachine):
     def edit(self, pause: timedelta, version: Version, **changes: Any) -> None:
         """Change the spec after a while; a timing leaves out what another one has."""
         self.world.now += pause
+        before = self.world.manifest["metadata"]["managedFields"]
         self.world.edit(**({"schedule": None, "frequency": None} if "timeZone" in changes else {}) | changes)
-        self.versions.append(version)
+        self.versions.append(replace(version, is_noted=self.world.manifest["metadata"]["managedFields"] != before))
 
     def due(self) -> tuple[set[datetime], int]:
         """Return the slots to be run now, and how many are missed."""
         horizon, unseen = self.world.now - self.delay, len(self.versions) - self.seen
+        if self.has_edit_of_unknown_time():
+            self.versions[-1] = replace(self.versions[-1], time=self.world.now, is_noted=False)
         if self.seen == 0 or unseen > 1:
             self.floor = max(self.floor, self.versions[-1].time)  # what was in force before is not known
         passed = minutes(self.decided_until, horizon)
@@ -175,6 +190,11 @@ class Histories(RuleBasedStateMachine):
         caught_up = {"None": [], "Latest": [] if on_time else late[-1:], "All": late[-self.limit :]}[self.policy]
         run = {*on_time, *caught_up, *(slot for slot in candidates if slot in self.world.made_for)}
         return run, len(candidates) - len(run) + self.overtaken()
+
+    def has_edit_of_unknown_time(self) -> bool:
+        """Return whether nothing tells when the last edit was: it is not noted, or another one is that nobody saw."""
+        edits = self.versions[max(self.seen, 1) :]
+        return bool(edits) and (len(edits) > 1 or not edits[0].is_noted or edits[0].time <= self.written_at)
 
     def is_due(self, slot: datetime, versions: list[Version]) -> bool:
         """Return whether a slot was in force when it came and nothing about it was edited since."""
@@ -201,6 +221,8 @@ class Histories(RuleBasedStateMachine):
         self.expected.update({slot: self.reports_per_slot - self.expected[slot] for slot in run})
         self.missed += missed
         self.seen, self.known_floor = len(self.versions), self.floor
+        if self.world.manifest.get("status") is not self.status:
+            self.status, self.written_at = self.world.manifest["status"], self.world.now
         self.decided_until = max(self.decided_until, self.world.now - self.delay)
 
     def check_wake_up(self, wake_at: datetime | None) -> None:

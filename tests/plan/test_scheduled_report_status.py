@@ -89,6 +89,15 @@ class TestStopAfter:
         assert condition(world, "Stopped") is None
         assert world.slots()[-1] == "05-04 15:00"
 
+    def test_without_the_limit_it_starts_again_without_making_up(self) -> None:
+        world = self.failing()
+        world.now = utc("2026-05-04 15:30")
+        world.edit(stopAfter=None)
+        world.run("2026-05-04 15:40")
+        assert len(world.made) == 3
+        world.run("2026-05-04 16:10")
+        assert world.slots()[-1] == "05-04 16:00"
+
     def test_a_run_by_hand_that_succeeds_starts_it_again(self) -> None:
         world = self.failing()
         world.now = utc("2026-05-04 14:30")

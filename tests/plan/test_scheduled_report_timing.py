@@ -115,9 +115,9 @@ class TestEdit:
         assert world.status["missed"] == {
             "count": 1,
             "reason": "Edited",
-            "message": "1 slot until 2026-05-04T09:30:00Z had not been run "
+            "message": "1 slot until 2026-05-04T09:31:00Z had not been run "
             "when the schedule was edited, suspended or refused.",
-            "lastSlot": "2026-05-04T09:30:00Z",
+            "lastSlot": "2026-05-04T09:31:00Z",
         }
 
 
@@ -176,6 +176,27 @@ class TestSuspend:
         world.operate()
         assert world.slots() == []
         assert (world.status["missed"]["count"], world.status["missed"]["reason"]) == (2, "Edited")
+
+    def test_that_ends_by_a_field_that_is_removed_makes_up_for_none(self) -> None:
+        """The API server notes no time of an edit that only removes something."""
+        world = World.of("2026-05-04 08:00", **HOURLY, variants=[{"name": "a", "suspend": True}])
+        world.run("2026-05-06 15:30")
+        world.edit(variants=None)
+        world.run("2026-05-06 15:40")
+        assert (world.slots(), world.status["missed"]["count"]) == ([], 0)
+        world.run("2026-05-06 16:10")
+        assert world.slots() == ["05-06 16:00"]
+
+    def test_that_ends_by_the_last_of_several_edits_unseen_makes_up_for_none(self) -> None:
+        """Of two edits one is noted: which of them, nobody can tell."""
+        world = World.of("2026-05-04 08:00", **HOURLY, variants=[{"name": "a", "suspend": True}])
+        world.operate()
+        world.now = utc("2026-05-04 09:30")
+        world.edit(stopAfter=3)
+        world.now = utc("2026-05-04 11:30")
+        world.edit(variants=None)
+        world.operate(to="2026-05-04 11:31")
+        assert (world.slots(), world.status["missed"]["count"]) == ([], 0)
 
     def test_of_every_variant_is_a_suspension(self) -> None:
         world = World.of("2026-05-04 08:00", **HOURLY, variants=[{"name": "a", "suspend": True}])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ from report_operator.plan.schedule.facts import Facts
 from report_operator.plan.schedule.subject import Subject
 from report_operator.plan.scheduled_report import decide
 from tests.support import report_cases
+from tests.support.cluster import eventually
 from tests.support.scheduled_report_cases import CASES
 
 SMALL = {**CASES.full, "spec": {"template": {"spec": {"outputs": [{"format": "pdf"}]}}}}
@@ -97,20 +98,42 @@ def patch(api: httpx.Client, change: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
+def seen(api: httpx.Client, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Write a status as the operator."""
+    body = {**manifest, "status": {"observedGeneration": 1, "schedule": "x"}}
+    answer = api.put(f"{CASES.url}/full/status", params={"fieldManager": "report-operator"}, json=body)
+    written: dict[str, Any] = answer.raise_for_status().json()
+    return written
+
+
 def test_the_time_of_an_edit_is_that_of_the_spec(api: httpx.Client, stored: dict[str, Any]) -> None:
     """Neither a written status nor an annotation moves it."""
     first = Subject.from_manifest(stored).edited_at
     assert first == datetime.fromisoformat(stored["metadata"]["creationTimestamp"])
-    status = {**stored, "status": {"observedGeneration": 1, "schedule": "x"}}
-    api.put(f"{CASES.url}/full/status", params={"fieldManager": "report-operator"}, json=status).raise_for_status()
+    seen(api, stored)
     annotated = patch(api, {"metadata": {"annotations": {"report-operator.io/run-now": "1"}}})
     assert Subject.from_manifest(annotated).edited_at == first
     assert annotated["metadata"]["generation"] == 1
+    began = datetime.now(UTC)
+    eventually(lambda: True if datetime.now(UTC) - began > timedelta(seconds=1) else None, 5, "another second")
     suspended = patch(api, {"spec": {"suspend": True}})
     edited = Subject.from_manifest(suspended)
     entries = [entry for entry in suspended["metadata"]["managedFields"] if entry["manager"] == "somebody-else"]
     assert edited.edited_at == max(datetime.fromisoformat(entry["time"]) for entry in entries)
     assert edited.is_edited
+
+
+@pytest.mark.parametrize("field", ["stopAfter", "variants", "onFailure", "backfill"])
+def test_the_time_of_an_edit_that_removes_something_is_not_known(
+    api: httpx.Client, stored: dict[str, Any], field: str
+) -> None:
+    """The API server notes it nowhere; the creation is not when it was."""
+    before = seen(api, stored)
+    after = patch(api, {"spec": {field: None}})
+    assert after["metadata"]["generation"] == 2
+    noted, known = ([entry["time"] for entry in each["metadata"]["managedFields"]] for each in (after, before))
+    assert noted == known
+    assert Subject.from_manifest(after).edited_at is None
 
 
 def test_columns_say_what_one_wants_to_know(api: httpx.Client, stored: dict[str, Any]) -> None:

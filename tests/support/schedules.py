@@ -82,6 +82,7 @@ class World:
         """Return a world in which a ScheduledReport was just made."""
         metadata = {"name": "weekly", "namespace": "team-a", "uid": UID, "generation": 1}
         metadata |= {"creationTimestamp": rfc3339(utc(now)), "labels": {"argocd.argoproj.io/instance": "reports"}}
+        metadata["managedFields"] = [_noted("kubectl-create", utc(now), {"f:spec": {}})]
         return cls(utc(now), {"metadata": metadata, "spec": {"template": copy.deepcopy(TEMPLATE), **spec}})
 
     @property
@@ -91,11 +92,21 @@ class World:
         return status
 
     def edit(self, **changes: Any) -> None:
-        """Change fields of the spec, as a user; None removes one."""
-        self.manifest["spec"] = {k: v for k, v in (self.manifest["spec"] | changes).items() if v is not None}
+        """Change fields of the spec, as a user; None removes one.
+
+        As by the API server, the time is noted only where something was added or has another value.
+        """
+        before = self.manifest["spec"]
+        self.manifest["spec"] = {k: v for k, v in (before | changes).items() if v is not None}
+        self.manifest["metadata"]["generation"] += 1
+        if not _is_less(self.manifest["spec"], before):
+            self._note(_noted("kubectl", self.now, {"f:spec": {}}))
+
+    def _note(self, entry: Json) -> None:
+        """Note a writer in `metadata.managedFields`, each once."""
         metadata = self.manifest["metadata"]
-        metadata["generation"] += 1
-        metadata["managedFields"] = [{"manager": "kubectl", "time": rfc3339(self.now), "fieldsV1": {"f:spec": {}}}]
+        others = [each for each in metadata.get("managedFields", []) if each["manager"] != entry["manager"]]
+        metadata["managedFields"] = [*others, entry]
 
     def annotate(self, **annotations: str) -> None:
         """Set annotations of ours, named with `_` for `-`, as a user."""
@@ -195,6 +206,7 @@ class World:
         if decision.status is not None:
             budget.spend()
             self.manifest["status"] = decision.status.to_wire()
+            self._note(_noted("report-operator", self.now, {"f:status": {}}, subresource="status"))
             _STATUS.validate(self.manifest["status"])
         for name in decision.ownership.names:
             owner = [{"uid": UID}] if decision.ownership.owned else []
@@ -203,6 +215,21 @@ class World:
             budget.spend()
             del self.reports[name]
         self.told += [event.reason for event in decision.announcements]
+
+
+def _noted(manager: str, time: datetime, fields: Json, **others: str) -> Json:
+    """Return an entry of `metadata.managedFields`."""
+    return {"manager": manager, "operation": "Update", "time": rfc3339(time), "fieldsV1": fields, **others}
+
+
+def _is_less(new: Any, old: Any) -> bool:
+    """Return whether a value is another one with nothing but parts left out; lists are of things with names."""
+    if isinstance(new, dict) and isinstance(old, dict):
+        return all(key in old and _is_less(value, old[key]) for key, value in new.items())
+    if isinstance(new, list) and isinstance(old, list) and new != old:
+        named = {item.get("name"): item for item in old if isinstance(item, dict)}
+        return all(isinstance(item, dict) and _is_less(item, named.get(item.get("name"))) for item in new)
+    return bool(new == old)
 
 
 def condition(world: World, kind: str) -> tuple[str, str] | None:

@@ -26,7 +26,7 @@ class Subject:
     """`spec.template.spec` as written, with fields that this version does not know."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     edited_at: datetime | None = None
-    """When the spec was last written, or later; None when that is not known."""
+    """When the spec was last edited, or later; None when that is not known."""
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
@@ -43,7 +43,11 @@ class Subject:
             status=status,
             template=manifest["spec"]["template"]["spec"] if spec is not None else {},
             annotations=manifest["metadata"].get("annotations") or {},
-            edited_at=_edited_at(manifest["metadata"].get("managedFields") or []),
+            edited_at=_edited_at(
+                manifest["metadata"].get("managedFields") or [],
+                metadata.creation_timestamp,
+                edits=metadata.generation - max(status.observed_generation, 1),
+            ),
         )
 
     @property
@@ -65,14 +69,20 @@ class Subject:
         return min(now, self.edited_at or now) if self.is_edited else now
 
 
-def _edited_at(managed_fields: list[Mapping[str, Any]]) -> datetime | None:
+def _edited_at(managed_fields: list[Mapping[str, Any]], created: datetime | None, edits: int) -> datetime | None:
     """Return the last time that the API server has noted for a writer of the spec (metav1.ManagedFieldsEntry.time).
 
-    It may be later than the last edit, when the same writer has changed a label since, but never earlier.
+    `edits`: so many have passed since the status was written, or since the creation. Whatever the documentation of the
+    field says, an update that only removes fields is not noted (k8s.io/apimachinery, managedfieldsupdater.go), and of
+    several by one writer only one is. Where fewer writers than edits are noted the last edit may be later than all of
+    them, and its time is not known. A label that its writer has set since makes the time later than the edit.
     """
-    times = [
-        datetime.fromisoformat(entry["time"])
-        for entry in managed_fields
-        if "time" in entry and not entry.get("subresource") and "f:spec" in (entry.get("fieldsV1") or {})
-    ]
-    return max(times, default=None)
+    timed = [(entry, datetime.fromisoformat(entry["time"])) for entry in managed_fields if "time" in entry]
+    seen = max((time for entry, time in timed if entry.get("subresource") == "status"), default=created)
+    written = [time for entry, time in timed if _is_of_spec(entry)]
+    noted = [time for time in written if seen is None or time > seen]
+    return max(written, default=None) if len(noted) >= edits else None
+
+
+def _is_of_spec(entry: Mapping[str, Any]) -> bool:
+    return not entry.get("subresource") and "f:spec" in (entry.get("fieldsV1") or {})
