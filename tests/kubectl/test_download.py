@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from report_operator.kubectl.download import chosen, download
+from report_operator.kubectl.download import chosen, download, have_ended
 from report_operator.kubectl.errors import PluginError
 from report_operator.kubectl.report import Artifact, Report
 from tests.support.apiserver import ROOT
@@ -48,7 +48,10 @@ class TestChoice:
         ("changes", "says"),
         [
             ({"downloadURL": None}, "report.pdf has no link; it is at s3://reports/report.pdf"),
-            ({"urlExpiresAt": "2026-05-04T07:00:00Z"}, "the link of report.pdf ended at 2026-05-04 07:00 UTC: run the"),
+            (
+                {"urlExpiresAt": "2026-05-04T07:00:00Z"},
+                "the link of report.pdf ended at 2026-05-04 07:00 UTC, by the clock",
+            ),
             ({"name": "../report.pdf"}, "'../report.pdf' is no file name"),
             ({"name": ".."}, "'..' is no file name"),
             ({"name": "a/b"}, "'a/b' is no file name"),
@@ -63,6 +66,12 @@ class TestChoice:
         made = report(phase="Succeeded", artifacts=[wire(), wire("a.csv"), wire("b.csv", urlExpiresAt=None)])
         assert [each.name for each in chosen(made, [], NOW)] == ["report.pdf", "a.csv", "b.csv"]
         assert [each.name for each in chosen(made, ["b.csv", "a.csv", "b.csv"], NOW)] == ["b.csv", "a.csv"]
+
+    def test_of_files_whose_links_have_ended(self, report: Callable[..., Report]) -> None:
+        made = report(phase="Succeeded", artifacts=[wire(), wire("a.csv", urlExpiresAt="2026-05-04T06:59:00Z")])
+        assert have_ended(made, [], NOW)
+        assert have_ended(made, ["a.csv"], NOW)
+        assert not have_ended(made, ["report.pdf"], NOW)
 
     def test_of_a_report_that_nobody_has_seen(self, report: Callable[..., Report]) -> None:
         with pytest.raises(PluginError, match="weekly has no files: it is not seen by the operator yet"):

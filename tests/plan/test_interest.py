@@ -16,6 +16,7 @@ JOB = job(SUBJECT)
 
 REDELIVER = {"report-operator.io/redeliver": "t1"}
 TOKEN = "1/me@example.com"
+REFRESH = {"report-operator.io/refresh-links": "t1"}
 TEST = {"report-operator.io/test-send": TOKEN}
 
 
@@ -42,6 +43,13 @@ def sent_again(phase: str) -> Json:
         ("to be sent again", report(status=status("Failed"), annotations=REDELIVER), True, True),
         ("being sent again", report(status=sent_again("Running"), annotations=REDELIVER), False, True),
         ("was sent again", report(status=sent_again("Ended"), annotations=REDELIVER), False, False),
+        ("to have new links", report(status=status("Succeeded"), annotations=REFRESH), True, True),
+        (
+            "has new links",
+            report(status=status("Succeeded") | {"linkRefresh": {"token": "t1"}}, annotations=REFRESH),
+            False,
+            False,
+        ),
         ("to be tested", report(status=status("Running"), annotations=TEST), True, True),
         (
             "was tested",

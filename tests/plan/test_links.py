@@ -82,6 +82,8 @@ class TestStatus:
 
 LINKED = ReportStatus(artifacts=[artifact("a", NOW + DAY)], links_renew_at=NOW + 17 * timedelta(hours=1))
 UNLINKED = links.without_links(LINKED)
+UNASKED = LINKED.model_copy(update={"links_renew_at": None})
+ON_DEMAND, NEVER = {"download": {"refresh": "OnDemand"}}, {"download": {"refresh": "Never"}}
 OFF = {"download": {"urlTTL": "24h", "links": "Disabled"}}
 
 
@@ -101,6 +103,11 @@ class TestWhatIsDue:
             pytest.param(UNLINKED, True, {}, Step.SIGN, id="and enabled them again"),
             pytest.param(UNLINKED, True, OFF, Step.WAIT, id="the Report has none"),
             pytest.param(UNLINKED, False, OFF, Step.WAIT, id="neither wants them"),
+            pytest.param(UNASKED, True, ON_DEMAND, Step.WAIT, id="nobody has asked for others"),
+            pytest.param(UNASKED, True, NEVER, Step.WAIT, id="there are no others"),
+            pytest.param(LINKED, True, NEVER, Step.WAIT, id="nor are there where they were renewed before an upgrade"),
+            pytest.param(UNASKED, False, NEVER, Step.UNLINK, id="the platform team has disabled those made once"),
+            pytest.param(UNLINKED, True, ON_DEMAND, Step.WAIT, id="and has them asked for when it enables them"),
         ],
     )
     def test_links_follow_the_policy(self, status: ReportStatus, allowed: bool, spec: Json, step: Step) -> None:

@@ -142,7 +142,9 @@ class TestWhatIsDue:
         assert found is not None
         later = NOW + 2 * DAYS_90
         assert found.step(later, is_last_good=True) is Step.SIGN
-        signed = Kept(has_links=True, wants_links=True, renew_at=later + 9 * HOUR, expires_at=found.expires_at)
+        signed = Kept(
+            has_links=True, wants_links=True, renews_links=True, renew_at=later + 9 * HOUR, expires_at=found.expires_at
+        )
         assert signed.step(later, is_last_good=True) is Step.WAIT
         assert signed.due_at(later, is_last_good=True) == later + LOOK_AGAIN
 
@@ -189,7 +191,7 @@ def test_over_any_history_what_is_kept_stays_and_what_is_over_goes(
             there = [other for other in ended if other.name not in gone]
             last = each.name in history.last_good(there, each.variant, kept_last)
             expires = each.completed_at + ttl * HOUR if each.completed_at is not None else None
-            report = Kept(has_links=False, wants_links=False, renew_at=None, expires_at=expires)
+            report = Kept(has_links=False, wants_links=False, renews_links=True, renew_at=None, expires_at=expires)
             if each.name not in gone and report.step(now, is_last_good=last) is Step.EXPIRE:
                 gone.add(each.name)
         for variant in ("", "eu"):

@@ -11,6 +11,7 @@ import pytest
 
 from report_operator.kubectl import requests
 from report_operator.kubectl.client import Kubectl
+from report_operator.kubectl.errors import PluginError
 from tests.server.process import kubeconfig
 from tests.server.team import PATIENCE, Team
 from tests.support import objects
@@ -227,6 +228,20 @@ class TestDownload:
             "sales.csv": b"content",
         }
         assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+
+    @pytest.mark.requirement("A9")
+    def test_by_new_links_where_the_old_ones_have_ended(self, plugin: Plugin, done: Team, tmp_path: Path) -> None:
+        files = [each | {"urlExpiresAt": "2026-01-01T00:00:00Z"} for each in done.status("weekly")["artifacts"]]
+        done.patch("reports", "weekly/status", {"status": {"artifacts": files}})
+        said = plugin.run("download", "weekly", "report.pdf", "-o", tmp_path, "-n", done.namespace)
+        assert (said.returncode, said.stdout) == (0, f"{tmp_path}/report.pdf\n"), said.stderr
+        assert said.stderr == "weekly: its links have ended; asking for new ones\n"
+
+    def test_says_why_there_are_no_new_links(self, plugin: Plugin, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", plugin.environment["PATH"])
+        team.create("weekly", download={"refresh": "Never"})
+        with pytest.raises(PluginError, match=r"there are no new links: spec\.download\.refresh is Never"):
+            requests.new_links(Kubectl(team.namespace, kubeconfig=str(plugin.kubeconfig)), "weekly")
 
     def test_one_of_them(self, plugin: Plugin, done: Team, tmp_path: Path) -> None:
         said = plugin.run("download", "weekly", "sales.csv", "-o", tmp_path, "-n", done.namespace)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from report_operator.api.metadata import REFRESH_LINKS_ANNOTATION
 from report_operator.api.run import Links
 from tests.server.process import Operator
 from tests.server.team import PATIENCE, Team
@@ -34,10 +35,15 @@ def finished(team: Team, name: str = "weekly", **spec: Any) -> Json:
     return team.wait(name, "Succeeded")
 
 
-def make_due(team: Team, name: str = "weekly") -> None:
-    """Let the time come at which links are renewed, in a later second than they were made: others would be the same."""
+def let_a_second_pass(team: Team, name: str) -> None:
+    """Wait for a later second than that in which the links were made: others would be the same."""
     made = datetime.fromisoformat(team.status(name)["artifacts"][0]["urlExpiresAt"]) - timedelta(hours=24)
     eventually(lambda: True if datetime.now(UTC) > made + timedelta(seconds=1) else None, PATIENCE, "a second")
+
+
+def make_due(team: Team, name: str = "weekly") -> None:
+    """Let the time come at which links are renewed."""
+    let_a_second_pass(team, name)
     team.patch("reports", f"{name}/status", {"status": {"linksRenewAt": PAST}})
 
 
@@ -82,6 +88,41 @@ class TestRenewal:
         spent = {key: count - before.get(key, 0) for key, count in running.requests().items()}
         ours = {key: count for key, count in spent.items() if count and "reports" in key}
         assert ours == {"GET reports": 1, "PUT reports/status": 1}
+
+
+def ask(team: Team, token: str, name: str = "weekly") -> Json:
+    """Ask for new links; return the status with the answer."""
+    team.patch("reports", name, {"metadata": {"annotations": {REFRESH_LINKS_ANNOTATION: token}}})
+
+    def answered() -> Json | None:
+        status = team.status(name)
+        return status if status.get("linkRefresh", {}).get("token") == token else None
+
+    return eventually(answered, PATIENCE, f"{token} is answered")
+
+
+@pytest.mark.requirement("A9")
+class TestOnDemand:
+    def test_links_are_renewed_when_they_are_asked_for_and_not_before(self, team: Team, running: Operator) -> None:
+        before = finished(team, download={"refresh": "OnDemand"})
+        assert "linksRenewAt" not in before
+        let_a_second_pass(team, "weekly")
+        after = ask(team, "1")
+        assert after["artifacts"][0]["urlExpiresAt"] > before["artifacts"][0]["urlExpiresAt"]
+        assert httpx.get(after["artifacts"][0]["downloadURL"]).content == b"content"
+        assert {key for key in after if after[key] != before.get(key)} == {"artifacts", "linkRefresh"}
+        assert (team.get("reports", "weekly")["metadata"]["generation"], len(team.list("jobs"))) == (1, 1)
+
+    def test_those_that_are_made_once_are_not(self, team: Team, running: Operator) -> None:
+        before = finished(team, download={"refresh": "Never"})
+        after = ask(team, "1")
+        assert "spec.download.refresh is Never" in after["linkRefresh"]["message"]
+        assert after["artifacts"] == before["artifacts"]
+
+        def told() -> bool | None:
+            return True if "LinkRefreshRefused" in [each["reason"] for each in team.list("events")] else None
+
+        eventually(told, PATIENCE, "an Event")
 
 
 @pytest.mark.requirement("N9")

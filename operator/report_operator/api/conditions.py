@@ -130,6 +130,9 @@ class Reason(StrEnum):
     TEST_REFUSED = "TestRefused"
     """Only of Events: the annotation report-operator.io/test-send asks for what cannot be done; `status.testSend` and
     the message say why."""
+    LINK_REFRESH_REFUSED = "LinkRefreshRefused"
+    """Only of Events: the annotation report-operator.io/refresh-links asks for what cannot be done;
+    `status.linkRefresh` and the message say why."""
     REDELIVERY_REFUSED = "RedeliveryRefused"
     """Only of Events: the annotation report-operator.io/redeliver asks for what cannot be done; `status.redelivery` and
     the message say why."""

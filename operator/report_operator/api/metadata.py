@@ -57,6 +57,8 @@ TEST_SEND_ANNOTATION = f"{GROUP}/test-send"
 """On a Report or ScheduledReport: any new value `<token>/<address>` makes the report and mails it to that address."""
 REDELIVERY_LABEL = f"{GROUP}/redelivery"
 """On the Job and Secret of a redelivery, beside the labels of its run: which one."""
+REFRESH_LINKS_ANNOTATION = f"{GROUP}/refresh-links"
+"""On a Report whose files are kept: any new value puts new links into its status."""
 RECONCILE_ANNOTATION = "reconcile.fluxcd.io/requestedAt"
 """On a ScheduledReport: any new value has it looked at again (Flux); starts nothing."""
 

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.deliveries import Delivery
 from report_operator.api.destinations import RECIPIENTS, Destination
-from report_operator.api.download import Download
+from report_operator.api.download import Download, LinkRefresh
 from report_operator.api.fields import (
     INT32,
     INT64,
@@ -242,7 +242,10 @@ class ReportStatus(Model):
     artifacts: Annotated[list[Artifact], Field(max_length=17), list_map("name")] = []
     """The files; there only when all of them are in the store. With destinations, deliveries.json too: the ledger."""
     links_renew_at: Time | None = None
-    """When the links of the artifacts are replaced by new ones, long before they stop working."""
+    """When the links of the artifacts are replaced by new ones, long before they stop working; only where
+    `download.refresh` is Auto."""
+    link_refresh: LinkRefresh | None = None
+    """What became of the last request for new links."""
     expires_at: Time | None = None
     """When the artifacts are deleted, by `spec.retention`; not set for never. Reports of a ScheduledReport that are
     among its `history.keepLast` stay longer."""

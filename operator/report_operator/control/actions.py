@@ -31,6 +31,7 @@ from report_operator.plan.facts import (
     RenewLinks,
     RetainArtifacts,
     Seal,
+    SignLinks,
     StartRedelivery,
     StartRun,
     Stored,
@@ -66,10 +67,8 @@ class Actor:
                 return await self._start_in_turn(facts, facts.subject.job_name, self._start_run)
             case StartRedelivery(name):
                 return await self._start_in_turn(facts, name, partial(self._start_redelivery, wanted=action))
-            case MakeTrial(manifest, before):
-                return replace(facts, trial_problem=await trials.make(self.cluster, manifest, before))
-            case ReadResult():
-                return replace(facts, stored=await self._read_result(facts.subject, action))
+            case MakeTrial() | ReadResult() | SignLinks():
+                return await self._answer(action, facts)
             case DeleteJob(name):
                 await self.cluster.delete_job(namespace, name)
                 await self.cluster.delete_secret(namespace, name)
@@ -82,6 +81,15 @@ class Actor:
             case Seal(name):
                 await self.cluster.expire_job(namespace, name, int(self.job_ttl.total_seconds()))
         return facts
+
+    async def _answer(self, question: MakeTrial | ReadResult | SignLinks, facts: Facts) -> Facts:
+        match question:
+            case MakeTrial(manifest, before):
+                return replace(facts, trial_problem=await trials.make(self.cluster, manifest, before))
+            case ReadResult():
+                return replace(facts, stored=await self._read_result(facts.subject, question))
+            case SignLinks():
+                return replace(facts, new_links=await self.link_maker.sign_again(facts.subject))
 
     async def _tidy(self, action: DiscardArtifacts | AbandonUploads | RetainArtifacts, folder: str) -> None:
         match action:

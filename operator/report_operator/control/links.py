@@ -8,8 +8,9 @@ from report_operator.api.download import LinkPolicy
 from report_operator.api.fields import parse_duration
 from report_operator.api.outputs import download_name
 from report_operator.api.report import ReportSpec
-from report_operator.plan import artifacts
+from report_operator.plan import artifacts, names
 from report_operator.plan.links import SignedLinks
+from report_operator.plan.subject import Subject
 from report_operator.store.store import Store
 
 
@@ -35,7 +36,7 @@ class LinkMaker:
         return {name: await self._sign(folder + name, download_name(report, name), types[name], ttl) for name in types}
 
     async def sign_listed(
-        self, folder: str, report: str, spec: ReportSpec, names: Iterable[str], ttl: timedelta | None = None
+        self, folder: str, report: str, spec: ReportSpec, files: Iterable[str], ttl: timedelta | None = None
     ) -> dict[str, SignedLinks]:
         """Return links to some of a run's artifacts, by name; none where they are disabled. Raises StoreError.
 
@@ -44,8 +45,21 @@ class LinkMaker:
         if spec.download.links is LinkPolicy.DISABLED:
             return {}
         listed = artifacts.listed(spec)
-        types = {name: listed[name].media_type for name in names}
+        types = {name: listed[name].media_type for name in files}
         return await self.sign(folder, report, types, ttl or parse_duration(spec.download.url_ttl))
+
+    async def sign_again(self, subject: Subject) -> dict[str, SignedLinks]:
+        """Return new links to the files that a Report lists, by name; none where they are disabled. Raises StoreError.
+
+        There are none either of what this version cannot read.
+        """
+        spec, status = subject.spec, subject.status
+        if spec is None or status.run_id is None or self.under_policy(spec).download.links is LinkPolicy.DISABLED:
+            return {}
+        namespace, name = subject.key
+        folder = names.run_prefix(namespace, status.same_as or name, status.run_id)
+        types = {each.name: each.media_type for each in status.artifacts}
+        return await self.sign(folder, name, types, parse_duration(spec.download.url_ttl))
 
     async def _sign(self, key: str, shown: str, media_type: str, ttl: timedelta) -> SignedLinks:
         download = await self.store.sign_download(key, "attachment", shown, media_type, ttl)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from report_operator.api.conditions import Reason
-from report_operator.api.fields import parse_duration
 from report_operator.api.metadata import SCHEDULE_LABEL
 from report_operator.api.report import ReportStatus, key_of
 from report_operator.cluster.client import Cluster
@@ -147,14 +146,10 @@ class Upkeep:
 
     async def _sign(self, manifest: Json) -> None:
         subject = Subject.from_manifest(manifest)
-        status = subject.status
-        if subject.spec is None or status.run_id is None or not status.artifacts:
+        status, uid, now = subject.status, subject.metadata.uid, self._now()
+        signed = await self._links.sign_again(subject)
+        if not signed:
             return  # Of a newer operator: this one cannot read it.
-        uid, (namespace, name) = subject.metadata.uid, subject.key
-        folder = names.run_prefix(namespace, status.same_as or name, status.run_id)
-        types = {each.name: each.media_type for each in status.artifacts}
-        now = self._now()
-        signed = await self._links.sign(folder, name, types, parse_duration(subject.spec.download.url_ttl))
         renewed = links.with_links(status, signed, uid, now)
         if renewed == status:
             self._wake(subject.key, links.try_again_at(uid, now, status.artifacts))

@@ -207,16 +207,24 @@ def wait(names: Sequence[str], *, output: str | None, **access: str) -> None:
 )
 @_access
 def download(name: str, files: Sequence[str], folder: Path, **access: str) -> None:
-    """Download the files of a Report, or some of them, and check them."""
+    """Download the files of a Report, or some of them, and check them.
+
+    Where their links have ended, new ones are asked for.
+    """
     from datetime import UTC, datetime
 
-    from report_operator.kubectl import display
+    from report_operator.kubectl import display, requests
     from report_operator.kubectl.client import REPORT
-    from report_operator.kubectl.download import chosen
+    from report_operator.kubectl.download import chosen, have_ended
     from report_operator.kubectl.download import download as fetch
     from report_operator.kubectl.report import Report
 
-    found = chosen(Report(_kubectl(access).get(REPORT, name)), files, datetime.now(UTC))
+    kubectl, now = _kubectl(access), datetime.now(UTC)
+    report = Report(kubectl.get(REPORT, name))
+    if have_ended(report, files, now):
+        display.say(f"{name}: its links have ended; asking for new ones")
+        report = requests.new_links(kubectl, name)
+    found = chosen(report, files, now)
     with display.progress_of_download(found) as advance:
         paths = fetch(found, folder, advance)
     display.write_files(paths, found)

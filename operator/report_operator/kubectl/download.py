@@ -18,6 +18,12 @@ Advance = Callable[[int], None]
 """Is told of bytes that have come."""
 
 
+def have_ended(report: Report, names: Sequence[str], now: datetime) -> bool:
+    """Return whether a link to one of these files, to any when there are no names, works no more."""
+    wanted = [each for each in report.artifacts if not names or each.name in names]
+    return any(each.expires_at is not None and each.expires_at <= now for each in wanted)
+
+
 def chosen(report: Report, names: Sequence[str], now: datetime) -> Sequence[Artifact]:
     """Return the files of these names, all when there are none; raises PluginError when one cannot be had."""
     if not report.artifacts:
@@ -36,8 +42,8 @@ def chosen(report: Report, names: Sequence[str], now: datetime) -> Sequence[Arti
         if artifact.expires_at is not None and artifact.expires_at <= now:
             expired = artifact.expires_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
             raise PluginError(
-                f"the link of {artifact.name} ended at {expired}: run the report again, with a longer"
-                f" spec.download.urlTTL if need be; with credentials the file is at {artifact.uri}"
+                f"the link of {artifact.name} ended at {expired}, by the clock of this computer, and there is none that"
+                f" lasts longer; with credentials the file is at {artifact.uri}"
             )
     return found
 

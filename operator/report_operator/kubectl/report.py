@@ -114,6 +114,12 @@ class Report:
         return redelivery
 
     @property
+    def link_refresh(self) -> Json:
+        """Return what became of the last request for new links; empty when there was none."""
+        refresh: Json = self._status.get("linkRefresh") or {}
+        return refresh
+
+    @property
     def artifacts(self) -> Sequence[Artifact]:
         """Return its files."""
         return [Artifact.from_wire(wire) for wire in self._status.get("artifacts", [])]

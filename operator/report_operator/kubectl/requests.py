@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 
 from report_operator.api.metadata import (
     REDELIVER_ANNOTATION,
+    REFRESH_LINKS_ANNOTATION,
     RUN_NOW_ANNOTATION,
     RUN_PERIOD_ANNOTATION,
     SCHEDULE_UID_LABEL,
@@ -103,6 +104,26 @@ def answer_to_redelivery(kubectl: Kubectl, name: str, token: str) -> Report:
         time.sleep(_INTERVAL)
     if report.redelivery["phase"] == RedeliveryPhase.REFUSED:
         raise PluginError(f"nothing was sent: {report.redelivery.get('message', '')}")
+    return report
+
+
+def new_links(kubectl: Kubectl, name: str) -> Report:
+    """Ask for new links to the files of a Report; return the Report with them.
+
+    Raises PluginError when the operator makes none, or has not answered within ANSWER_SECONDS.
+    """
+    token = _new_token()
+    _change(kubectl, REPORT, name, lambda _: {"metadata": {"annotations": {REFRESH_LINKS_ANNOTATION: token}}})
+    until = time.monotonic() + ANSWER_SECONDS
+    while (report := Report(kubectl.get(REPORT, name))).link_refresh.get("token") != token:
+        if time.monotonic() > until:
+            raise PluginError(
+                f"the operator has made no new links within {ANSWER_SECONDS:.0f} s; the request stays, and"
+                f" `kubectl describe report {name}` tells what came of it"
+            )
+        time.sleep(_INTERVAL)
+    if "message" in report.link_refresh:
+        raise PluginError(f"there are no new links: {report.link_refresh['message']}")
     return report
 
 

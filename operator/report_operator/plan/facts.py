@@ -69,6 +69,8 @@ class Facts:
     """How long to wait until it is known which Report with the key is the first."""
     trial_problem: str | None = None
     """Answer to MakeTrial: why there is no test, empty when there is."""
+    new_links: Mapping[str, SignedLinks] | None = None
+    """Answer to SignLinks: by name of the file; none where the platform team has disabled links."""
     rules: Rules = field(default_factory=Rules)
     """The platform team's policy for its namespace."""
     outage: str | None = None
@@ -120,6 +122,11 @@ class MakeTrial:
     manifest: Mapping[str, Any]
     before: str | None
     """Name of the Report of the test before, if there was one."""
+
+
+@dataclass(frozen=True)
+class SignLinks:
+    """Make new links to the files in the status. Answered by `Facts.new_links`."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ class Seal:
     job_name: str
 
 
-Question = StartRun | StartRedelivery | MakeTrial | ReadResult
+Question = StartRun | StartRedelivery | MakeTrial | SignLinks | ReadResult
 """Actions whose answer asks for another decision."""
 Action = Question | DeleteJob | DeleteSecret | DiscardArtifacts | AbandonUploads | RenewLinks | RetainArtifacts | Seal
 

@@ -7,6 +7,7 @@ from report_operator.api.conditions import WITHOUT_RUN, Phase, Stage
 from report_operator.api.metadata import (
     RECONCILE_ANNOTATION,
     REDELIVER_ANNOTATION,
+    REFRESH_LINKS_ANNOTATION,
     RUN_NOW_ANNOTATION,
     RUN_PERIOD_ANNOTATION,
     TEST_SEND_ANNOTATION,
@@ -50,7 +51,11 @@ NEW_POD = PodView()
 
 REQUESTS = (RUN_NOW_ANNOTATION, RUN_PERIOD_ANNOTATION, RECONCILE_ANNOTATION, TEST_SEND_ANNOTATION)
 """Annotations by which people and tools ask for something, in the order of ScheduleView."""
-_ANSWERS = {REDELIVER_ANNOTATION: "redelivery", TEST_SEND_ANNOTATION: "testSend"}
+_ANSWERS = {
+    REDELIVER_ANNOTATION: "redelivery",
+    REFRESH_LINKS_ANNOTATION: "linkRefresh",
+    TEST_SEND_ANNOTATION: "testSend",
+}
 """Annotations by which something is asked for on a Report, with the fields of the status that echo them."""
 _UNDER_WAY = frozenset({RedeliveryPhase.WAITING, RedeliveryPhase.RUNNING})
 _ON_ITS_WAY = frozenset({"", "PodInitializing", "ContainerCreating"})

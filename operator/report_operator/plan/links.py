@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from report_operator.api.download import Refresh
 from report_operator.api.report import Artifact, ReportStatus
 
 _EARLIEST = 0.6
@@ -48,10 +49,12 @@ def earliest_end(artifacts: Iterable[Artifact]) -> datetime | None:
     return min((each.url_expires_at for each in artifacts if each.url_expires_at is not None), default=None)
 
 
-def renewal_of(uid: str, signed_at: datetime, artifacts: Iterable[Artifact]) -> datetime | None:
-    """Return when links that have just been signed are renewed; None when there are none."""
+def renewal_of(
+    uid: str, signed_at: datetime, artifacts: Iterable[Artifact], refresh: Refresh = Refresh.AUTO
+) -> datetime | None:
+    """Return when links that have just been signed are renewed; None when there are none, or nobody does by himself."""
     end = earliest_end(artifacts)
-    return renewal_time(uid, signed_at, end) if end is not None else None
+    return renewal_time(uid, signed_at, end) if end is not None and refresh is Refresh.AUTO else None
 
 
 def try_again_at(uid: str, now: datetime, artifacts: Iterable[Artifact]) -> datetime:
@@ -60,7 +63,9 @@ def try_again_at(uid: str, now: datetime, artifacts: Iterable[Artifact]) -> date
     return max(renewal_time(uid, now, end) if end is not None else now, now + _SOONEST)
 
 
-def with_links(status: ReportStatus, signed: Mapping[str, SignedLinks], uid: str, now: datetime) -> ReportStatus:
+def with_links(
+    status: ReportStatus, signed: Mapping[str, SignedLinks], uid: str, now: datetime, refresh: Refresh = Refresh.AUTO
+) -> ReportStatus:
     """Return a status with links that have just been signed, by file name; as it is when they would not last longer.
 
     Temporary credentials that have not been replaced yet sign nothing that outlives them.
@@ -69,7 +74,8 @@ def with_links(status: ReportStatus, signed: Mapping[str, SignedLinks], uid: str
     before, after = earliest_end(status.artifacts), earliest_end(artifacts)
     if before is not None and after is not None and after <= before:
         return status
-    return status.model_copy(update={"artifacts": artifacts, "links_renew_at": renewal_of(uid, now, artifacts)})
+    renew_at = renewal_of(uid, now, artifacts, refresh)
+    return status.model_copy(update={"artifacts": artifacts, "links_renew_at": renew_at})
 
 
 def without_links(status: ReportStatus) -> ReportStatus:

@@ -13,6 +13,7 @@ from report_operator.plan import (
     policy,
     progress,
     redelivery,
+    refresh,
     renewal,
     sharing,
     status,
@@ -57,8 +58,9 @@ def decide(facts: Facts) -> Decision:
         return Decision()  # Jobs and Secrets go with their owner.
     if subject.is_settled:
         decided = redelivery.decide(facts)
-        return trial.beside(facts, replace(decided, cleanup=(*leftovers.of_settled(facts), *decided.cleanup)))
-    return trial.beside(facts, redelivery.beside(facts, _decide(facts)))
+        tidied = replace(decided, cleanup=(*leftovers.of_settled(facts), *decided.cleanup))
+        return trial.beside(facts, refresh.beside(facts, tidied))
+    return trial.beside(facts, refresh.beside(facts, redelivery.beside(facts, _decide(facts))))
 
 
 def _decide(facts: Facts) -> Decision:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from report_operator.api.conditions import ENDED, ConditionType, Phase, Reason
 from report_operator.api.deliveries import Delivery
+from report_operator.api.download import Refresh
 from report_operator.api.redelivery import Redelivery, RedeliveryPhase
 from report_operator.api.report import Artifact, Condition, Period, QueuePlace, ReportSpec, ReportStatus
 from report_operator.api.run import Result
@@ -114,7 +115,7 @@ def of_artifacts(
             "metrics": artifacts.metrics(result),
             "inline": artifacts.inline(result),
             "artifacts": files,
-            "links_renew_at": links.renewal_of(facts.subject.metadata.uid, done, files),
+            "links_renew_at": _renewal(facts.subject, done, files),
             "expires_at": retention.expires_at(spec.retention, done) if spec is not None else None,
             "deliveries": sent,
         }
@@ -192,6 +193,11 @@ def _concluded(facts: Facts, status: ReportStatus, further: list[Condition]) -> 
     return status.model_copy(update={"conditions": [*status.conditions, *further]})
 
 
+def _renewal(subject: Subject, done: datetime, files: list[Artifact]) -> datetime | None:
+    refresh = subject.spec.download.refresh if subject.spec is not None else Refresh.AUTO
+    return links.renewal_of(subject.metadata.uid, done, files, refresh)
+
+
 def _of_run(facts: Facts, job: Job | None, attempt: int | None) -> ReportStatus:
     previous = facts.subject.status if facts.subject.is_observed else ReportStatus()
     return ReportStatus(
@@ -210,6 +216,7 @@ def _with_cause(facts: Facts, status: ReportStatus, cause: Cause) -> ReportStatu
             "observed_generation": facts.subject.metadata.generation,
             "reason": short.reason,
             "message": short.message,
+            "link_refresh": facts.subject.status.link_refresh,
             "test_send": facts.subject.status.test_send,
             "redelivery": status.redelivery if facts.subject.is_settled else _overtaken(facts),
             "conditions": _conditions(facts, short),

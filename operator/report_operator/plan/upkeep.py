@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Any, Self
 
 from report_operator.api.conditions import Phase
-from report_operator.api.download import LinkPolicy
+from report_operator.api.download import LinkPolicy, Refresh
 
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
 LOOK_AGAIN = timedelta(hours=1)
@@ -37,6 +37,8 @@ class Kept:
 
     has_links: bool
     wants_links: bool
+    renews_links: bool
+    """Whether links are made without being asked for."""
     renew_at: datetime | None
     """When its links are to be renewed; None when that is not known."""
     expires_at: datetime | None
@@ -58,6 +60,7 @@ class Kept:
         return cls(
             has_links=any("downloadURL" in file for file in files),
             wants_links=links_allowed and download.get("links") != LinkPolicy.DISABLED,
+            renews_links=download.get("refresh") in (None, Refresh.AUTO),
             renew_at=_time(status.get("linksRenewAt")),
             expires_at=_time(status.get("expiresAt")),
         )
@@ -85,9 +88,11 @@ class Kept:
 
     @property
     def _links_due_at(self) -> datetime | None:
-        if self.has_links != self.wants_links:
+        if self.has_links and not self.wants_links:
             return AT_ONCE
-        return (self.renew_at or AT_ONCE) if self.has_links else None
+        if not self.wants_links or not self.renews_links:
+            return None
+        return (self.renew_at or AT_ONCE) if self.has_links else AT_ONCE
 
 
 def _time(text: str | None) -> datetime | None:
