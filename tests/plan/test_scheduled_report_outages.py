@@ -81,6 +81,22 @@ class TestOutage:
         assert world.slots() == ["05-04 09:00"]
         assert (world.status["missed"]["count"], world.status["missed"]["reason"]) == (2, "Edited")
 
+    def test_what_a_spec_that_cannot_be_read_has_overtaken_is_counted(self) -> None:
+        """10:00 to 12:00 wait for their turn, 13:00 comes while nobody looks."""
+        world = World.of("2026-05-04 08:00", **HOURLY, catchUp={"policy": "All"}, concurrencyPolicy="Forbid")
+        world.operate()
+        world.operate(to="2026-05-04 12:30")
+        world.end_all()
+        world.now = utc("2026-05-04 13:30")
+        world.edit(concurrencyPolicy="Whatever")
+        for _ in range(2):
+            world.operate(to="2026-05-04 14:30")
+            assert (world.slots(), world.status["catchUp"]) == (["05-04 09:00"], [])
+            assert (world.status["missed"]["count"], world.status["missed"]["reason"]) == (4, "Edited")
+        world.edit(concurrencyPolicy="Forbid")
+        world.run("2026-05-04 15:10")
+        assert (world.slots(), world.status["missed"]["count"]) == (["05-04 09:00", "05-04 15:00"], 4)
+
     def test_more_than_the_limit_do_not_wait(self) -> None:
         spec = {**HOURLY, "catchUp": {"policy": "All", "limit": 2}, "concurrencyPolicy": "Forbid"}
         world = World.of("2026-05-04 08:00", **spec)

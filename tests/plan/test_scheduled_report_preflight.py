@@ -116,6 +116,34 @@ class TestPreflight:
         answer(play)
         assert play.slots() == ["05-04 09:00", "05-05 09:00"]
 
+    WAITING: Json = {"schedule": ["0 * * * *"], "catchUp": {"policy": "All"}, "concurrencyPolicy": "Forbid"}
+
+    def waiting(self) -> World:
+        """Return a world in which 09:00 runs, 10:00 to 12:00 wait for their turn, and an edit has begun a probe."""
+        play = world(HOOK, **self.WAITING)
+        play.operate()
+        answer(play)
+        play.operate(to="2026-05-04 12:30")
+        play.edit(template=template(HOOK | {"webhook": {"url": "https://other.example.com/"}}))
+        play.operate()
+        assert condition(play, "Ready") == ("False", "Probing")
+        return play
+
+    def test_slots_that_wait_for_their_turn_wait_for_a_probe_too(self) -> None:
+        play = self.waiting()
+        for _ in range(4):
+            play.end_all()
+            answer(play)
+        assert play.slots() == ["05-04 09:00", "05-04 10:00", "05-04 11:00", "05-04 12:00"]
+        assert play.status["missed"]["count"] == 0
+
+    def test_slots_that_wait_for_their_turn_are_missed_when_a_probe_fails(self) -> None:
+        play = self.waiting()
+        play.end_all()
+        refuse(play)
+        answer(play)
+        assert (play.slots(), play.status["missed"]["count"], play.status["catchUp"]) == (["05-04 09:00"], 3, [])
+
     def test_a_slot_during_a_probe_that_fails_is_counted_as_missed(self) -> None:
         play = world(HOOK)
         play.operate(to="2026-05-04 08:59:57")

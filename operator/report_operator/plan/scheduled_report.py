@@ -34,7 +34,7 @@ from report_operator.plan.schedule.preflight import Look
 Fields = dict[str, Any]
 """Fields of the status by name."""
 
-_RESTING: Fields = {"catch_up": [], "next_run_time": None, "next_period": None}
+_RESTING: Fields = {"next_run_time": None, "next_period": None}
 """While no run starts by itself."""
 _NORMAL = frozenset(
     {ScheduleReason.SCHEDULED, ScheduleReason.ON_DEMAND, ScheduleReason.SUSPENDED, ScheduleReason.PROBING}
@@ -69,18 +69,17 @@ def _decide(facts: Facts) -> Decision:
     fields: Fields = {"failures": counted, "preflight": looked.probed}
     fields |= status.of_conclusion(subject, concluded, facts.now)
     if subject.spec is None:
-        known = subject.status.applied_schedule
-        fields |= _RESTING | {"applied_schedule": known and known.model_copy(update={"paused": True})}
-        fields |= {"test_send": trial.refuse(facts, concluded)}
-        return _decision(facts, None, fields)
+        given_up = applied.give_up(subject, facts.now)
+        fields |= _followed(facts, given_up) if given_up is not None else {}
+        return _decision(facts, None, fields | _RESTING | {"test_send": trial.refuse(facts, concluded)})
     following = applied.follow(subject, subject.spec, concluded.is_paused, facts.now)
-    fields |= {"applied_schedule": following.applied, "missed": _missed_by_edit(facts, following)}
+    fields |= _followed(facts, following)
     if concluded.timing is None:
         resting = _decision(facts, None, fields | _RESTING | {"test_send": trial.refuse(facts, concluded)})
         return replace(resting, probe=looked.probe, wake_at=looked.wake_at)
     draft = Draft.of(facts, subject.spec, concluded.timing)
     if concluded.is_running:
-        fields |= _run_slots(draft, following, fields["missed"])
+        fields |= _run_slots(draft, following, fields)
     else:
         fields |= _RESTING | {"backfill": subject.status.backfill if subject.spec.backfill is not None else None}
     fields |= {"last_handled_run_now": manual.run_now(draft), "skipped": draft.skipped, "test_send": trial.run(draft)}
@@ -138,7 +137,14 @@ def _with_notices(decision: Decision, facts: Facts, runs: tuple[Child, ...], not
     return replace(whole, creations=(*decision.creations, creation))
 
 
-def _run_slots(draft: Draft, following: Following, missed: Tally) -> Fields:
+def _followed(facts: Facts, following: Following) -> Fields:
+    """Return the fields of the status before anything is started: slots of an outage wait on, or are missed."""
+    waiting = facts.subject.status.catch_up if following.dropped is None else []
+    missed = _missed_by_edit(facts, following)
+    return {"applied_schedule": following.applied, "missed": missed, "catch_up": waiting}
+
+
+def _run_slots(draft: Draft, following: Following, followed: Fields) -> Fields:
     """Start what is due, then what waits for its turn; return the fields of the status that follow from it."""
     facts, spec, timing, known = draft.facts, draft.spec, draft.timing, draft.facts.subject.status
     begun = _begun(facts)
@@ -146,9 +152,9 @@ def _run_slots(draft: Draft, following: Following, missed: Tally) -> Fields:
     in_turn = spec.catch_up.policy is CatchUpPolicy.ALL and spec.concurrency_policy is not ConcurrencyPolicy.ALLOW
     for slot in found.on_time if in_turn else (*found.late, *found.on_time):
         draft.start_slot(slot)
-    waiting = sorted({*(known.catch_up if following.dropped is None else ()), *(found.late if in_turn else ())})
+    waiting = sorted({*followed["catch_up"], *(found.late if in_turn else ())})
     surplus = [slot for slot in waiting if slot not in begun][: -spec.catch_up.limit]
-    missed = _missed_by_limit(_missed_by_outage(missed, found, spec), surplus)
+    missed = _missed_by_limit(_missed_by_outage(followed["missed"], found, spec), surplus)
     horizon = facts.now - timing.delay
     applied_schedule = following.applied.model_copy(update={"decided_until": found.last} if found.last else {})
     next_slot = timing.slots.next(max(following.anchor, horizon))

@@ -38,7 +38,7 @@ def follow(subject: Subject, spec: ScheduledReportSpec, paused: bool, now: datet
     if known is None:
         since = created if subject.metadata.generation <= 1 else max(created, subject.edited_by(now))
         return Following(_applied(spec, paused, since), since)
-    anchor = max(created, known.since, known.decided_until or known.since)
+    anchor = _anchor(known, created)
     is_other = (known.schedule, known.frequency, known.time_zone) != (spec.schedule, spec.frequency, spec.time_zone)
     edit = max(anchor, subject.edited_by(now))
     dropped = None if known.paused else (anchor, edit)
@@ -46,6 +46,16 @@ def follow(subject: Subject, spec: ScheduledReportSpec, paused: bool, now: datet
         return Following(_applied(spec, paused, edit), edit, is_other, dropped)
     applied = known.model_copy(update={"paused": paused})
     return Following(applied, anchor, dropped=dropped if paused else None)
+
+
+def give_up(subject: Subject, now: datetime) -> Following | None:
+    """Return the timing that is not followed any more, as the spec cannot be read; None when none was."""
+    known = subject.status.applied_schedule
+    if known is None:
+        return None
+    anchor = _anchor(known, subject.created_at(now))
+    dropped = None if known.paused else (anchor, max(anchor, subject.edited_by(now)))
+    return Following(known.model_copy(update={"paused": True}), anchor, dropped=dropped)
 
 
 def missed_by_edit(following: Following, subject: Subject, begun: Collection[datetime]) -> int:
@@ -63,6 +73,10 @@ def missed_by_edit(following: Following, subject: Subject, begun: Collection[dat
         return 0
     made = [slot for slot in begun if after < slot <= until and slot in slots]
     return slots.count(after, until) - len(made)
+
+
+def _anchor(known: AppliedSchedule, created: datetime) -> datetime:
+    return max(created, known.since, known.decided_until or known.since)
 
 
 def _applied(spec: ScheduledReportSpec, paused: bool, since: datetime) -> AppliedSchedule:
