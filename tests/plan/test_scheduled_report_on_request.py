@@ -144,6 +144,48 @@ class TestBackfill:
         assert world.reports == {}
         assert "The range has more than 1000 slots: write a shorter one" in world.status["backfill"]["message"]
 
+    def backfilled(self, looks: int, time: str) -> World:
+        """Return a world in which the hour is edited after so many looks at a backfill."""
+        world = World.of("2026-05-04 08:00", frequency={"every": "daily", "time": "06:00"}, backfill=self.APRIL)
+        for _ in range(looks):
+            world.operate()
+            world.end_all()
+        world.edit(frequency={"every": "daily", "time": time})
+        for _ in range(4):
+            world.operate()
+            world.end_all()
+        return world
+
+    @pytest.mark.parametrize("looks", [1, 2, 4])
+    @pytest.mark.parametrize("time", ["05:00", "06:00", "07:00"])
+    def test_an_edit_of_the_timing_does_nothing_twice(self, looks: int, time: str) -> None:
+        world = self.backfilled(looks, time)
+        periods = [report["spec"]["period"]["start"][5:10] for report in world.reports.values()]
+        assert periods == [f"04-{day:02}" for day in range(1, 11)]
+        assert (world.status["backfill"]["slots"], world.status["backfill"]["decided"]) == (10, 10)
+        assert "nextSlot" not in world.status["backfill"]
+
+    def test_an_edit_of_the_timing_leaves_no_time_out(self) -> None:
+        """The period of a cron line is the time since the slot before: one overlaps with what is done already."""
+        world = World.of("2026-05-04 08:00", schedule=["0 6 * * *"], backfill=self.APRIL)
+        world.operate()
+        world.end_all()
+        world.edit(schedule=["0 5 * * *"])
+        world.operate()
+        periods = [report["spec"]["period"] for report in world.reports.values()]
+        assert (periods[4]["end"], periods[5]["start"]) == ("2026-04-06T06:00:00Z", "2026-04-06T05:00:00Z")
+
+    def test_another_range_or_a_timing_with_fewer_slots_is_taken_up(self) -> None:
+        world = World.of("2026-05-04 08:00", **MINUTELY, backfill=self.APRIL)
+        world.operate()
+        world.edit(schedule=["0 0 * * *"])
+        world.operate()
+        assert len(world.made) == 5
+        world.edit(backfill={"from": "2026-03-01T00:00:00Z", "to": "2026-03-02T00:00:00Z"})
+        world.end_all()
+        world.operate()
+        assert world.slots(trigger="backfill")[0] == "03-02 00:00"
+
     def test_rests_while_suspended_and_goes_with_the_spec(self) -> None:
         world = World.of("2026-05-04 08:00", frequency={"every": "daily"}, backfill=self.APRIL)
         world.operate()

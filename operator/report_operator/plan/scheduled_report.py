@@ -146,7 +146,7 @@ def _followed(facts: Facts, following: Following) -> Fields:
 
 def _run_slots(draft: Draft, following: Following, followed: Fields) -> Fields:
     """Start what is due, then what waits for its turn; return the fields of the status that follow from it."""
-    facts, spec, timing, known = draft.facts, draft.spec, draft.timing, draft.facts.subject.status
+    facts, spec, timing = draft.facts, draft.spec, draft.timing
     begun = _begun(facts)
     found = due(timing, spec, following.anchor, facts.now, begun)
     in_turn = spec.catch_up.policy is CatchUpPolicy.ALL and spec.concurrency_policy is not ConcurrencyPolicy.ALLOW
@@ -162,7 +162,7 @@ def _run_slots(draft: Draft, following: Following, followed: Fields) -> Fields:
         "applied_schedule": applied_schedule,
         "missed": missed,
         "catch_up": backlog.catch_up(draft, [slot for slot in waiting if slot not in surplus], begun),
-        "backfill": backlog.backfill(draft, None if following.is_other else known.backfill, until=horizon),
+        "backfill": backlog.backfill(draft, horizon, is_other=following.is_other),
         "next_run_time": next_slot + timing.delay if next_slot is not None else None,
         "next_period": timing.period_of(next_slot) if next_slot is not None else None,
     }

@@ -8,7 +8,9 @@ from report_operator.api.metadata import Trigger
 from report_operator.api.schedule import Backfill, ConcurrencyPolicy
 from report_operator.api.schedule_status import BackfillProgress
 from report_operator.plan.schedule.draft import Draft
-from report_operator.plan.schedule.timing import Timing
+from report_operator.plan.schedule.errors import ScheduleError
+from report_operator.plan.schedule.timing import Timing, slots_of
+from report_operator.plan.schedule.window import period_of
 
 BACKFILL_SLOTS = 1000
 """Most slots of a backfill."""
@@ -32,17 +34,20 @@ def catch_up(draft: Draft, waiting: Iterable[datetime], begun: Collection[dateti
     return still
 
 
-def backfill(draft: Draft, known: BackfillProgress | None, until: datetime) -> BackfillProgress | None:
+def backfill(draft: Draft, until: datetime, *, is_other: bool) -> BackfillProgress | None:
     """Start slots of the range that the spec asks for, earliest first; return how far it is.
 
-    `known`: how far it was; None to take it up anew. `until`: the last slot that the schedule itself has decided. Where
-    concurrencyPolicy is not Allow, a slot waits until nothing else runs.
+    `until`: the last slot that the schedule itself has decided. `is_other`: whether the timing is another one than
+    before; then what is left of the range is worked off by the new one. Where concurrencyPolicy is not Allow, a slot
+    waits until nothing else runs.
     """
-    wanted = draft.spec.backfill
+    wanted, known = draft.spec.backfill, draft.facts.subject.status.backfill
     if wanted is None:
         return None
-    if known is None or (known.from_, known.to) != (wanted.from_, wanted.to):
+    if known is None or (known.from_, known.to) != (wanted.from_, wanted.to) or (is_other and known.message):
         known = _taken_up(draft.timing, wanted, until)
+    elif is_other and known.next_slot is not None:
+        known = _taken_up(draft.timing, wanted, until, done=_done(draft, known.next_slot), decided=known.decided)
     if known.next_slot is None or known.last_slot is None:
         return known
     room, decided, last = _room(draft), known.decided, known.last_slot
@@ -56,21 +61,38 @@ def backfill(draft: Draft, known: BackfillProgress | None, until: datetime) -> B
     return known.model_copy(update={"decided": decided, "next_slot": None})
 
 
-def _taken_up(timing: Timing, wanted: Backfill, until: datetime) -> BackfillProgress:
-    """Return the progress before the first slot. Periods end at their slot or before, in the order of the slots."""
+def _done(draft: Draft, next_slot: datetime) -> datetime:
+    """Return until when the range is worked off: to the start of the next period, by the timing before."""
+    known = draft.facts.subject.status.applied_schedule
+    try:
+        slots = slots_of(known) if known is not None else draft.timing.slots
+    except ScheduleError:
+        slots = draft.timing.slots
+    period = period_of(next_slot, slots, known.frequency if known is not None else None, draft.spec.window)
+    return period.start if period is not None else next_slot
+
+
+def _taken_up(
+    timing: Timing, wanted: Backfill, until: datetime, done: datetime | None = None, decided: int = 0
+) -> BackfillProgress:
+    """Return the progress before the first slot. Periods end at their slot or before, in the order of the slots.
+
+    `done`: periods that end by then are worked off already, `decided` of them.
+    """
     slots: list[datetime] = []
     past = takewhile(lambda slot: slot <= until, timing.slots.after(wanted.from_))
     for looked_at, slot in enumerate(past, 1):
         period = timing.period_of(slot)
         if period is None or period.end > wanted.to:
             break
-        if period.start >= wanted.from_:
+        if period.start >= wanted.from_ and (done is None or period.end > done):
             slots.append(slot)
         if len(slots) > BACKFILL_SLOTS or looked_at > _LOOKED_AT:
             text = f"The range has more than {BACKFILL_SLOTS} slots: write a shorter one, and the next when it is done."
             return BackfillProgress(from_=wanted.from_, to=wanted.to, message=text)
     ends = {"next_slot": slots[0], "last_slot": slots[-1]} if slots else {}
-    return BackfillProgress(from_=wanted.from_, to=wanted.to, slots=len(slots), **ends)
+    counts = {"slots": decided + len(slots), "decided": decided}
+    return BackfillProgress(from_=wanted.from_, to=wanted.to, **counts, **ends)
 
 
 def _room(draft: Draft) -> int:
