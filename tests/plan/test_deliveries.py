@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from report_operator.api.conditions import Phase, Reason, Stage
-from report_operator.api.deliveries import Delivery, Problem
+from report_operator.api.deliveries import Delivery, DeliveryState, Entry, Problem
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.run import EXIT_USER_ERROR, LEDGER_FILE, Outcome, StoredFile
-from report_operator.plan import leftovers, secret
+from report_operator.plan import deliveries, leftovers, secret
 from report_operator.plan.facts import Decision, DiscardArtifacts, ReadResult, Seal
 from report_operator.plan.report import decide
 from report_operator.plan.subject import Subject
@@ -40,11 +40,11 @@ def failed(name: str, state: str = "Failed", **counts: int) -> Delivery:
     return Delivery(name=name, state=state, last_error="550 no such user", problems=[problem], **counts)
 
 
-def ended_well(*deliveries: Delivery, **fields: Any) -> Decision:
+def ended_well(*reported: Delivery, **fields: Any) -> Decision:
     """Return the decision about a run that ended well and says so of its deliveries."""
     manifest = report(spec=DELIVERED)
     subject = Subject.from_manifest(manifest)
-    of = result(subject, **({"deliveries": list(deliveries), "ledger": LEDGER} | fields))
+    of = result(subject, **({"deliveries": list(reported), "ledger": LEDGER} | fields))
     sizes = {LEDGER_FILE: 100}
     mine = job(subject)
     message = Outcome(result=of).model_dump_json(by_alias=True, exclude_none=True)
@@ -72,7 +72,7 @@ def test_all_is_sent() -> None:
 
 @pytest.mark.requirement("N1")
 @pytest.mark.parametrize(
-    ("deliveries", "reason", "says"),
+    ("reported", "reason", "says"),
     [
         ([SENT, failed("chat", failed=1)], Reason.DELIVERY_FAILED, "Destination chat: failed: 550 no such user."),
         (
@@ -86,9 +86,9 @@ def test_all_is_sent() -> None:
     ],
 )
 def test_a_delivery_that_failed_is_no_rendering_that_failed(
-    deliveries: list[Delivery], reason: Reason, says: str
+    reported: list[Delivery], reason: Reason, says: str
 ) -> None:
-    decision = ended_well(*deliveries)
+    decision = ended_well(*reported)
     assert decision.status
     assert (decision.status.phase, decision.status.reason) == (Phase.FAILED, reason)
     assert says in (decision.status.message or "")
@@ -140,8 +140,8 @@ def interrupted(**fields: Any) -> Decision:
 @pytest.mark.requirement("N1")
 def test_a_run_that_was_ended_while_it_delivered_keeps_its_files() -> None:
     """Somebody may have a mail with links to them."""
-    assert interrupted().actions == (ReadResult(None),)
     subject = Subject.from_manifest(report(spec=DELIVERED))
+    assert interrupted().actions == (ReadResult(None, cut_off=subject.prefix),)
     unknown = [failed(name, "Unknown", unknown=1) for name in ("hook", "chat")]
     left = stored(result(subject, deliveries=unknown, ledger=LEDGER), sizes={LEDGER_FILE: 100})
     decision = interrupted(stored=left)
@@ -150,6 +150,68 @@ def test_a_run_that_was_ended_while_it_delivered_keeps_its_files() -> None:
     assert len(decision.status.artifacts) == 3
     assert "The run was ended after spec.run.timeout (30m)." in (decision.status.message or "")
     assert not [action for action in decision.cleanup if isinstance(action, DiscardArtifacts)]
+
+
+@pytest.mark.requirement("N1")
+@pytest.mark.parametrize("size", [999, 0])
+def test_a_run_that_was_ended_while_it_delivered_keeps_what_is_there(size: int) -> None:
+    """One file is another one by now, or gone: recipients have links to the others, and the ledger tells who."""
+    subject = Subject.from_manifest(report(spec=DELIVERED))
+    some = [SENT, failed("chat", "Pending", pending=1)]
+    left = stored(result(subject, deliveries=some, ledger=LEDGER), sizes={LEDGER_FILE: 100, "sales.csv": size})
+    decision = interrupted(stored=left)
+    assert decision.status
+    assert [artifact.name for artifact in decision.status.artifacts] == ["report.pdf", LEDGER_FILE]
+    assert [delivery.state for delivery in decision.status.deliveries] == ["Sent", "Pending"]
+    assert conditions(decision)["Rendered"] == ("True", "Succeeded")
+    assert "chat: not begun: 550 no such user. The run was ended after" in (decision.status.message or "")
+    assert "sales.csv" in (decision.status.message or "")
+    assert not [action for action in (*decision.actions, *decision.cleanup) if isinstance(action, DiscardArtifacts)]
+
+
+@pytest.mark.requirement("N1")
+def test_a_run_whose_job_was_deleted_while_it_delivered_keeps_its_files() -> None:
+    manifest = report(spec=DELIVERED)
+    subject = Subject.from_manifest(manifest)
+    going = decide(facts(manifest, jobs=(job(subject),))).status
+    assert going
+    gone = report(spec=DELIVERED, status=going.to_wire())
+    assert decide(facts(gone)).actions == (ReadResult(None, cut_off=subject.prefix),)
+    some = [SENT, failed("chat", "Pending", pending=1)]
+    left = stored(result(subject, deliveries=some, ledger=LEDGER), sizes={LEDGER_FILE: 100})
+    decision = decide(facts(gone, stored=left))
+    assert decision.status
+    assert (decision.status.phase, len(decision.status.artifacts)) == (Phase.FAILED, 3)
+    assert "was deleted before its result was recorded" in (decision.status.message or "")
+    assert not [action for action in (*decision.actions, *decision.cleanup) if isinstance(action, DiscardArtifacts)]
+    nothing = decide(facts(gone, stored=stored(None, "nothing is there")))
+    assert nothing.status
+    assert (nothing.status.phase, nothing.status.reason) == (Phase.FAILED, Reason.JOB_DELETED)
+    assert [action for action in nothing.cleanup if isinstance(action, DiscardArtifacts)]
+
+
+@pytest.mark.requirement("N1")
+@pytest.mark.parametrize(
+    ("before", "is_begun", "record", "after"),
+    [
+        ("Pending", False, None, "Pending"),
+        ("Pending", True, None, "Unknown"),
+        ("Pending", True, "Sent", "Sent"),
+        ("Pending", True, "Failed", "Failed"),
+        ("Failed", False, None, "Failed"),  # The same in a redelivery.
+        ("Failed", True, None, "Unknown"),
+        ("Failed", True, "Sent", "Sent"),
+        ("Unknown", False, None, "Unknown"),
+        ("Sent", True, None, "Sent"),  # Who has it has it, whatever became of a second send.
+        ("Sent", True, "Failed", "Failed"),
+    ],
+)
+def test_the_objects_of_a_ledger_tell(before: str, is_begun: bool, record: str | None, after: str) -> None:
+    entry = Entry(destination="mail", recipient="ann@example.com", state=DeliveryState(before))
+    # A run is trusted less than the operator: whose entry it is follows from the name of the object.
+    records = {entry.id: Entry(destination="other", state=DeliveryState(record))} if record else {}
+    [settled] = deliveries.settled([entry], {entry.id} if is_begun else set(), records)
+    assert (settled.id, settled.state) == (entry.id, after)
 
 
 def test_a_run_that_was_ended_before_it_delivered_has_left_nothing() -> None:

@@ -15,7 +15,7 @@ from report_operator.api.policy import Policy
 from report_operator.api.redelivery import MESSAGES_FILE, RedeliveryOrder, RedeliveryPhase
 from report_operator.api.report import ReportSpec, ReportStatus
 from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Outcome, StoredFile
-from report_operator.plan import names, redelivery_order
+from report_operator.plan import names, redelivery_order, secret
 from report_operator.plan.facts import (
     Decision,
     DeleteJob,
@@ -59,6 +59,7 @@ LEDGER = StoredFile(name=LEDGER_FILE, format=OutputFormat.JSON, size=100, sha256
 PARSED = ReportSpec.model_validate(DELIVERED)
 FIRST = Subject.from_manifest(report(spec=DELIVERED))
 NAME = names.redelivery_name("weekly", f"{UID}-1", "t1")
+LEDGER_FOLDER = names.redelivery_prefix(FIRST.prefix, "t1")
 FAILED = frozenset({DeliveryState.FAILED, DeliveryState.PENDING})
 
 
@@ -337,7 +338,7 @@ class TestEnd:
         mine = redelivery_job(condition("Failed", "DeadlineExceeded"))
         of = result(FIRST, deliveries=[SENT, chat("Unknown", "the run was ended before")], ledger=LEDGER)
         found = asked(under_way(), redeliveries=(mine,))
-        assert decide(found).actions == (ReadResult(None, f"{UID}-1"),)
+        assert decide(found).actions == (ReadResult(None, f"{UID}-1", LEDGER_FOLDER),)
         decision = decide(replace(found, stored=stored(of, sizes={LEDGER_FILE: 100})))
         status = wire(decision)
         assert (status["phase"], status["reason"]) == ("Failed", "DeliveryUnknown")
@@ -399,7 +400,7 @@ class TestCancel:
         decision = decide(found)
         assert (decision.status, decision.actions) == (None, (DeleteJob(NAME),))
         read = decide(replace(found, redeliveries=()))
-        assert read.actions == (ReadResult(None, f"{UID}-1"),)
+        assert read.actions == (ReadResult(None, f"{UID}-1", LEDGER_FOLDER),)
         of = result(FIRST, deliveries=[SENT, chat("Unknown", "begun")], ledger=LEDGER)
         decision = decide(replace(found, redeliveries=(), stored=stored(of, sizes={LEDGER_FILE: 100})))
         status = wire(decision)
@@ -418,7 +419,7 @@ class TestOrder:
 
     def test_names_planned_entries_in_the_states(self) -> None:
         ledger = Deliveries(run_id=FIRST.run_id, entries=list(self.ENTRIES))
-        made = redelivery_order.order(PARSED, ledger, FAILED, {})
+        made = redelivery_order.order(PARSED, ledger, FAILED)
         assert [entry.destination for entry in made.before] == ["hook", "chat"]
         assert made.again == [self.ENTRIES[1].id]
         assert type(made).unpacked(made.packed()) == made
@@ -434,11 +435,11 @@ class TestOrder:
             )
             for n in range(1000)
         ]
-        made = RedeliveryOrder(before=entries, again=[entry.id for entry in entries], reads={})
+        made = RedeliveryOrder(before=entries, again=[entry.id for entry in entries])
         assert len(made.packed()) < 256 * 1024
 
     def test_reads_what_the_run_has_left(self) -> None:
-        assert redelivery_order.files_read(PARSED) == [MESSAGES_FILE, RESULT_FILE, "report.pdf", "sales.csv"]
+        assert secret.files_read(PARSED) == [MESSAGES_FILE, RESULT_FILE, "report.pdf", "sales.csv"]
 
     def test_its_job_has_one_container_and_no_data(self) -> None:
         made = redelivery_order.job_manifest(FIRST, PARSED, RunDefaults(image="i"), "t1")

@@ -19,11 +19,12 @@ import pytest
 
 from report_operator.api.conditions import Stage
 from report_operator.api.deliveries import DeliveryState, Entry
-from report_operator.api.run import Request, Result
+from report_operator.api.run import Request
 from report_operator.run.destinations.email import EmailChannel
 from report_operator.run.fetch import fetch
 from report_operator.run.ledger import Ledger
 from report_operator.run.links import LinksFile
+from report_operator.run.redeliver import redeliver
 from report_operator.run.render import render
 from report_operator.run.store import Store
 from report_operator.run.workspace import Workspace
@@ -130,23 +131,23 @@ def publish(workspace: Workspace) -> None:
 
 @pytest.mark.requirement("N1")
 @pytest.mark.parametrize(
-    ("where", "policy", "arrived", "state"),
+    ("where", "policy", "left", "arrived", "state"),
     [
-        ("before the intent", "Hold", 1, "Sent"),
-        ("after the intent", "Hold", 0, "Unknown"),
-        ("after the send", "Hold", 1, "Unknown"),
-        ("before the record", "Hold", 1, "Unknown"),
-        ("after the record", "Hold", 1, "Sent"),
-        ("before the result", "Hold", 1, "Sent"),
-        ("after the intent", "Resend", 1, "Sent"),
-        ("after the send", "Resend", 2, "Sent"),
-        ("after the record", "Resend", 1, "Sent"),
+        ("before the intent", "Hold", "Pending", 1, "Sent"),
+        ("after the intent", "Hold", "Unknown", 0, "Unknown"),
+        ("after the send", "Hold", "Unknown", 1, "Unknown"),
+        ("before the record", "Hold", "Unknown", 1, "Unknown"),
+        ("after the record", "Hold", "Sent", 1, "Sent"),
+        ("before the result", "Hold", "Sent", 1, "Sent"),
+        ("after the intent", "Resend", "Unknown", 1, "Sent"),
+        ("after the send", "Resend", "Unknown", 2, "Sent"),
+        ("after the record", "Resend", "Sent", 1, "Sent"),
     ],
 )
 def test_killed(
-    *, front: Front, shipment: Shipment, web: HttpServer, where: str, policy: str, arrived: int, state: str
+    *, front: Front, shipment: Shipment, web: HttpServer, where: str, policy: str, left: str, arrived: int, state: str
 ) -> None:
-    """The process gets SIGKILL there; the next one finishes the run."""
+    """The process gets SIGKILL there. `left` is what the operator finds without another one; that finishes the run."""
     web.answer()
     if where == "after the send":
         web.respond = lambda _: front.kill()
@@ -159,8 +160,7 @@ def test_killed(
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert not shipment.workspace.termination_log.exists()
-    [left] = Result.model_validate_json(shipment.stored()["result.json"]).deliveries
-    assert left.state is DeliveryState.UNKNOWN, "the operator has something to go by, should there be no other attempt"
+    assert [entry.state for entry in shipment.settle()] == [DeliveryState(left)]
 
     front.process = None
     web.answer()
@@ -287,11 +287,12 @@ def test_killed_among_many_mails(
 
 @pytest.mark.requirement("N1")
 def test_a_thousand_recipients_and_any_number_of_crashes(
-    *, order: Callable[..., Request], workspace: Workspace, store: SeaweedFS
+    *, order: Callable[..., Request], workspace: Workspace, store: SeaweedFS, tmp_path: Path
 ) -> None:
     """37 addresses fail, some for ever, some for a while; the process is killed four times, wherever it is.
 
-    Each recipient is mailed once. Whom nobody knows of are those that were on their way when the process was killed.
+    No attempt is left; a redelivery sends the rest. Each recipient is mailed once. Whom nobody knows of are those that
+    were on their way when the process was killed.
     """
     everybody = [f"r{number}@example.com" for number in range(1000)]
     for_ever, for_a_while = set(everybody[::50]), set(everybody[25:850:50])
@@ -318,7 +319,15 @@ def test_a_thousand_recipients_and_any_number_of_crashes(
                 time.sleep(random.uniform(0, 0.1))
                 process.kill()
             assert process.returncode == -signal.SIGKILL
-        publish(workspace)
+        before = {entry.recipient or "": entry.state for entry in shipment.settle()}
+        sent, pending = ({to for to, each in before.items() if each == state} for state in ("Sent", "Pending"))
+        assert sent <= set(server.recipients)
+        assert pending >= set(everybody[900:]) - for_ever
+        assert not pending & set(server.recipients)
+        again = Workspace.under(tmp_path / "again")
+        redeliver(
+            shipment.request, shipment.order_again("t1", {DeliveryState.FAILED, DeliveryState.PENDING}, again), again
+        )
     assert len(for_ever | for_a_while) == 37
     assert len(set(server.recipients)) == len(server.recipients), "each once"
     states = {entry.recipient or "": entry.state for entry in shipment.ledger()}

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from report_operator.api.conditions import Reason, Stage
-from report_operator.api.deliveries import Deliveries, DeliveryState
-from report_operator.api.redelivery import RedeliveryOrder
-from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Message, Outcome, Request, Result
-from report_operator.plan import redelivery_order
+from report_operator.api.deliveries import DeliveryState
+from report_operator.api.redelivery import MESSAGES_FILE, RedeliveryOrder
+from report_operator.api.run import RESULT_FILE, Message, Outcome, Request, Result
 from report_operator.run.failure import RunError
+from report_operator.run.ledger import Ledger
+from report_operator.run.links import LinksFile
 from report_operator.run.publish import publish
 from report_operator.run.redeliver import redeliver
+from report_operator.run.store import Store
 from report_operator.run.workspace import Workspace
 from tests.support import mail_server
 from tests.support.http_server import Answer, HttpServer
@@ -33,6 +35,7 @@ import sys
 from pathlib import Path
 from report_operator.api.conditions import Stage
 from report_operator.run.stage import main
+from report_operator.run.store import Store
 from report_operator.run.workspace import Workspace
 sys.exit(main(Stage(sys.argv[1]), Workspace.under(Path(sys.argv[2]))))
 """
@@ -61,22 +64,9 @@ class Again:
         self.published = publish(shipment.request, shipment.rendered, shipment.workspace)
 
     def prepare(self, token: str, states: frozenset[DeliveryState] = FAILED) -> tuple[RedeliveryOrder, Workspace]:
-        """Write what the operator would have written, into a new workspace with the same Secrets."""
-        shipment, spec = self.shipment, self.shipment.request.spec
+        """Return what the operator has written, and the new workspace where it is."""
         workspace = Workspace.under(self._folder / token)
-        workspace.request.parent.mkdir(exist_ok=True)
-        workspace.request.write_bytes(shipment.workspace.request.read_bytes())
-        ledger = Deliveries.model_validate_json(shipment.stored()[LEDGER_FILE])
-        reads = {name: self._link("get_object", name) for name in redelivery_order.files_read(spec)}
-        order = redelivery_order.order(spec, ledger, states, reads)
-        own = Shipment(shipment.store, shipment.request, f"{shipment.folder}/redelivery-{token}", workspace).links()
-        entries = {id_: links for id_, links in own.entries.items() if id_ in order.again}
-        uploads = {name: shipment.links().uploads[name] for name in redelivery_order.WRITTEN}
-        fresh = {name: f"{link}&fresh={token}" for name, link in own.downloads.items()}
-        links = own.model_copy(update={"entries": entries, "uploads": uploads, "downloads": fresh})
-        workspace.links.write_bytes(links.packed())
-        workspace.order.write_bytes(order.packed())
-        return order, workspace
+        return self.shipment.order_again(token, states, workspace), workspace
 
     def send(self, token: str, states: frozenset[DeliveryState] = FAILED) -> Result:
         return redeliver(self.shipment.request, *self.prepare(token, states))
@@ -84,10 +74,6 @@ class Again:
     def states(self) -> dict[str, str]:
         """Return the state of each entry in the ledger, by recipient or destination."""
         return {entry.recipient or entry.destination: entry.state for entry in self.shipment.ledger()}
-
-    def _link(self, method: str, name: str) -> str:
-        wanted = {"Bucket": BUCKET, "Key": f"{self.shipment.folder}/{name}"}
-        return str(self.shipment.store.client().generate_presigned_url(method, Params=wanted, ExpiresIn=600))
 
 
 @pytest.fixture
@@ -210,7 +196,7 @@ def test_a_file_that_is_not_what_the_run_has_made_is_not_sent(ship: Callable[...
 def test_large_files_are_read_piece_by_piece(
     ship: Callable[..., Again], post: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("report_operator.run.redeliver.PIECE", 4)
+    monkeypatch.setattr("report_operator.run.kept.PIECE", 4)
     post.recipient_answer = lambda _: "550 no such user"
     again = ship(mails_to(post, "ann@example.com"))
     post.recipient_answer = lambda _: None
@@ -236,8 +222,9 @@ def test_a_killed_redelivery_is_unknown_and_not_sent_twice(ship: Callable[..., A
 
     web.respond = end
     process.communicate()
+    assert again.states() == {"hook": "Failed", "good": "Sent"}
+    again.shipment.settle("t1")
     assert again.states() == {"hook": "Unknown", "good": "Sent"}
-    assert Result.model_validate_json(again.shipment.stored()[RESULT_FILE]).deliveries[0].state == "Unknown"
     web.answer()
     done = subprocess.run(command, env=environment, check=False, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -249,3 +236,53 @@ def test_a_killed_redelivery_is_unknown_and_not_sent_twice(ship: Callable[..., A
     assert again.states() == {"hook": "Sent", "good": "Sent"}
     assert len({asked.headers["webhook-id"] for asked in web.asked}) == 1
     assert len(web.asked) == 2
+
+
+def test_a_killed_redelivery_leaves_alone_what_it_has_not_begun(ship: Callable[..., Again], post: MailServer) -> None:
+    """Of three that had failed, one is sent, one is killed on its way, one is still as it was."""
+    post.recipient_answer = lambda _: "550 no such user"
+    again = ship(mails_to(post, *(f"{name}@example.com" for name in ("ann", "bob", "eve", "joe"))))
+    post.recipient_answer = lambda address: None if address.startswith("joe") else "550 no such user"
+    again.send("t1")
+    order, workspace = again.prepare("t2")
+    ann, bob, eve = (entry for entry in again.shipment.ledger() if entry.id in order.again)
+    with Store(LinksFile(workspace.links)) as store:
+        ledger = Ledger(store)
+        for entry in (ann, bob):
+            assert ledger.claim(entry) is None
+        ledger.record(ann.model_copy(update={"state": DeliveryState.SENT, "last_error": None}))
+    assert again.shipment.settle("t2")[2] == eve
+    by_name = {to.partition("@")[0]: state for to, state in again.states().items()}
+    assert by_name == {"ann": "Sent", "bob": "Unknown", "eve": "Failed", "joe": "Sent"}
+    assert again.prepare("t3")[0].again == [eve.id]
+
+
+@pytest.mark.requirement("N1")
+def test_a_later_attempt_of_the_run_delivers_what_the_first_has_stored(
+    ship: Callable[..., Again], post: MailServer, web: HttpServer
+) -> None:
+    """Figures have changed meanwhile: all recipients get the same ones all the same, and the files stay."""
+    post.recipient_answer = lambda address: "451 come again" if address.startswith("bob") else None
+    web.answer("come again", status=503)
+    again = ship(mails_to(post, "ann@example.com", "bob@example.com"), {"name": "hook", "webhook": {"url": web.url}})
+    assert again.states() == {"ann@example.com": "Sent", "bob@example.com": "Failed", "hook": "Failed"}
+    before = again.shipment.stored()
+    for name in FILES:
+        (again.shipment.workspace.outputs / name).write_bytes(b"other figures")
+    later = again.shipment.rendered.model_copy(update={"metrics": {"Flights": "0"}, "messages": {}})
+    post.recipient_answer = lambda _: None
+    web.answer()
+    result = publish(again.shipment.request, later, again.shipment.workspace)
+    assert {each.state for each in result.deliveries} == {"Sent"}
+    assert (result.files, result.metrics) == (again.published.files, again.published.metrics)
+    after = again.shipment.stored()
+    assert {name: after[name] for name in (*FILES, MESSAGES_FILE)} == {
+        name: before[name] for name in (*FILES, MESSAGES_FILE)
+    }
+    assert post.recipients == ["ann@example.com", "bob@example.com"]
+    assert [part.get_content() for mail in post.mails for part in mail.message.iter_attachments()] == [
+        FILES["report.pdf"]
+    ] * 2
+    told = json.loads(web.asked[-1].body)
+    assert [file["sha256"] for file in told["artifacts"]] == [file.sha256 for file in again.published.files]
+    assert told["metrics"] == again.published.metrics

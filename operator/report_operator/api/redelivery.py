@@ -59,8 +59,6 @@ class RedeliveryOrder(Model):
     """The ledger as it was, in the order of the spec."""
     again: list[str]
     """Ids of those entries that are to be sent again."""
-    reads: dict[str, str]
-    """Presigned GET URL by file name, for use inside the cluster: MESSAGES_FILE, RESULT_FILE and every output."""
 
     def packed(self) -> bytes:
         """Return the content of ORDER_FILE: compressed, because the entries of a thousand recipients are alike."""

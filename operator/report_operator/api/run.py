@@ -145,6 +145,9 @@ class Links(Model):
     """By file name: every output, RESULT_FILE, and LEDGER_FILE where there are destinations."""
     deliver_until: Time | None = None
     """When deliveries have to end, so that the result is stored before the Job's deadline. Set with destinations."""
+    reads: dict[str, str] = {}
+    """Presigned GET URL by file name, for use inside the cluster, where there are destinations: RESULT_FILE,
+    MESSAGES_FILE and every output. What was delivered in part is delivered on with what the store holds."""
     downloads: dict[str, str] = {}
     """Presigned GET URL by file name, for recipients: every output, where there are destinations. They work for
     `spec.download.urlTTL` from the last message on, as far as the store signs for so long."""

@@ -15,6 +15,7 @@ from report_operator.cluster.client import Cluster
 from report_operator.control import trials
 from report_operator.control.admission import Admission
 from report_operator.control.jobs import JobMaker
+from report_operator.control.ledgers import Ledgers
 from report_operator.control.links import LinkMaker
 from report_operator.control.redeliveries import Redeliverer
 from report_operator.control.run_links import RunLinks
@@ -131,9 +132,12 @@ class Actor:
         return await redeliverer.start(facts, wanted, spec)
 
     async def _read_result(self, subject: Subject, wanted: ReadResult) -> Stored:
-        folder = names.run_prefix(*subject.key, wanted.run_id or subject.run_id)
+        run_id, spec = wanted.run_id or subject.run_id, self._spec(subject)
+        folder = names.run_prefix(*subject.key, run_id)
         result, problem = await self._result(folder, wanted.outcome or Outcome())
-        return Stored(result, problem, await self._stored_files(subject, folder, self._spec(subject)))
+        if wanted.cut_off and result is not None and result.ledger is not None and result.run_id == run_id:
+            result = await Ledgers(self.store).settle(spec, result, folder, wanted.cut_off)
+        return Stored(result, problem, await self._stored_files(subject, folder, spec))
 
     async def _result(self, folder: str, outcome: Outcome) -> tuple[Result | None, str]:
         if outcome.result is not None:

@@ -2,22 +2,17 @@
 
 from dataclasses import dataclass, replace
 
-from pydantic import ValidationError
-
-from report_operator.api.deliveries import Deliveries
 from report_operator.api.redelivery import RedeliveryOrder
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, Links
 from report_operator.control.jobs import JobMaker
+from report_operator.control.ledgers import Ledgers
 from report_operator.control.links import LinkMaker
 from report_operator.plan import names, redelivery_order, relay, secret
 from report_operator.plan.facts import Facts, StartRedelivery
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.subject import Subject
 from report_operator.store.store import Store
-
-_LEDGER_LIMIT = 4 * 1024 * 1024
-"""Bytes of a ledger that are read: a thousand entries have less than one."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +44,16 @@ class Redeliverer:
     async def _order(self, subject: Subject, spec: ReportSpec, wanted: StartRedelivery) -> RedeliveryOrder | str:
         """Return what is to be sent again, or why that cannot be told."""
         there = await self.store.sizes(subject.prefix)
-        files = redelivery_order.files_read(spec)
-        missing = [name for name in (*files, LEDGER_FILE) if subject.prefix + name not in there]
-        content = None if missing else await self.store.get(subject.prefix + LEDGER_FILE, _LEDGER_LIMIT)
-        if content is None:
+        missing = [name for name in (*secret.files_read(spec), LEDGER_FILE) if subject.prefix + name not in there]
+        if missing:
             return (
-                f"The store does not hold {', '.join(missing or [LEDGER_FILE])} of the run, without which nothing can"
-                " be sent again. Edit the spec to run again."
+                f"The store does not hold {', '.join(missing)} of the run, without which nothing can be sent again."
+                " Edit the spec to run again."
             )
-        try:
-            ledger = Deliveries.model_validate_json(content)
-        except ValidationError as error:
-            return f"{LEDGER_FILE} in the store cannot be read: {error.error_count()} errors."
-        keys = {name: subject.prefix + name for name in files}
-        signed = await self.store.sign_reads(keys.values(), secret.links_ttl(spec))
-        order = redelivery_order.order(spec, ledger, wanted.states, {name: signed[key] for name, key in keys.items()})
+        ledger = await Ledgers(self.store).read(subject.prefix, there)
+        if isinstance(ledger, str):
+            return ledger
+        order = redelivery_order.order(spec, ledger, wanted.states)
         return order if order.again else f"{LEDGER_FILE} in the store names no delivery that is to be sent again."
 
     async def _links(self, facts: Facts, spec: ReportSpec, order: RedeliveryOrder, token: str) -> Links:
@@ -74,11 +64,14 @@ class Redeliverer:
         outputs = [output.file_name for output in spec.outputs]
         shown_for = secret.message_links_ttl(spec, now, now)
         shown = await self.link_maker.sign_listed(subject.prefix, subject.metadata.name, spec, outputs, shown_for)
+        reads = {name: subject.prefix + name for name in secret.files_read(spec)}
+        found = await self.store.sign_reads(reads.values(), ttl)
         return Links(
             expires_at=signed.expires_at,
             authorities=signed.authorities,
             uploads={name: signed.by_key[key] for name, key in keys.items()},
             deliver_until=secret.deliver_until(spec, now),
+            reads={name: found[key] for name, key in reads.items()},
             downloads={name: links.download_url for name, links in shown.items()},
             downloads_expire_at=min((links.expire_at for links in shown.values()), default=None),
             relay=relay.leave(facts.rules.relay, subject, spec, now + ttl),

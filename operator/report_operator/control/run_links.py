@@ -47,7 +47,10 @@ class RunLinks:
             [name for name in artifacts.listed(spec) if name != LEDGER_FILE],
             secret.message_links_ttl(spec, ordered_at, renewed_at or ordered_at),
         )
+        reads = {name: subject.prefix + name for name in secret.files_read(spec)}
+        found = await self.store.sign_reads(reads.values(), ttl)
         update = {
+            "reads": {name: found[key] for name, key in reads.items()},
             "deliver_until": secret.deliver_until(spec, ordered_at),
             "downloads": {name: links.download_url for name, links in shown.items()},
             "downloads_expire_at": min((links.expire_at for links in shown.values()), default=None),

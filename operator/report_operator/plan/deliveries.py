@@ -1,14 +1,42 @@
 """From what a run says it sent to the status. A run is trusted less than the operator."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from report_operator.api.conditions import Reason
-from report_operator.api.deliveries import ERROR_LENGTH, Delivery, DeliveryState
+from report_operator.api.deliveries import ERROR_LENGTH, Delivery, DeliveryState, Entry
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import Result
 from report_operator.plan.failure import Cause
 
 _UNREPORTED = "the run does not report it"
+_CUT_OFF = "it was ended before it could tell whether this was sent"
+_NO_LEDGER = "it was ended, and its ledger is not there to tell whether this was sent"
+
+
+def settled(before: Sequence[Entry], begun: Collection[str], records: Mapping[str, Entry]) -> list[Entry]:
+    """Return the entries of what was ended while it delivered.
+
+    `before` are they as they were stored last, `begun` the ids of those that have an intent, `records` what is recorded
+    of those that have ended, by id.
+    """
+    return [_settled(entry, is_begun=entry.id in begun, record=records.get(entry.id)) for entry in before]
+
+
+def _settled(entry: Entry, *, is_begun: bool, record: Entry | None) -> Entry:
+    if record is not None:
+        return record.model_copy(update={"destination": entry.destination, "recipient": entry.recipient})
+    if not is_begun or entry.state is DeliveryState.SENT:
+        return entry
+    return entry.model_copy(update={"state": DeliveryState.UNKNOWN, "last_error": _CUT_OFF})
+
+
+def unknown(spec: ReportSpec) -> list[Entry]:
+    """Return the entries of a run whose ledger cannot be had."""
+    return [
+        Entry(destination=each.name, recipient=recipient, state=DeliveryState.UNKNOWN, last_error=_NO_LEDGER)
+        for each in spec.destinations
+        for recipient in each.recipients
+    ]
 
 
 def check(spec: ReportSpec, result: Result, ended_by: str = "") -> list[Delivery]:
@@ -40,9 +68,11 @@ def again(known: Sequence[Delivery], result: Result, ended_by: str = "") -> list
 
 
 def _explained(delivery: Delivery, ended_by: str) -> Delivery:
-    if not ended_by or delivery.last_error is None:
+    """Return a delivery that says why it was not ended, where that is so."""
+    if not ended_by or not (delivery.unknown or delivery.pending):
         return delivery
-    return delivery.model_copy(update={"last_error": f"{delivery.last_error}: {ended_by}"[:ERROR_LENGTH]})
+    said = f"{(delivery.last_error or '').rstrip('.')}. {ended_by}".removeprefix(". ")
+    return delivery.model_copy(update={"last_error": said[:ERROR_LENGTH]})
 
 
 def conclude(deliveries: Sequence[Delivery]) -> Cause:

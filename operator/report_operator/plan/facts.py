@@ -137,6 +137,8 @@ class ReadResult:
     """What the last stage wrote; None when its pod is gone and the store has to tell."""
     run_id: str | None = None
     """The run, where it is not that of this generation."""
+    cut_off: str = ""
+    """Folder of the ledger of what was ended while it may have delivered; empty where that has told its end itself."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from report_operator.api.metadata import REDELIVER_ANNOTATION
 from report_operator.api.redelivery import TOKEN_LENGTH, Redelivery, RedeliveryPhase
 from report_operator.api.report import Artifact, ReportSpec, ReportStatus
 from report_operator.api.run import LEDGER_FILE, Outcome, Result
-from report_operator.plan import deliveries, policy, progress, status, transition
+from report_operator.plan import deliveries, names, policy, progress, status, transition
 from report_operator.plan.facts import (
     Action,
     Announcement,
@@ -101,7 +101,9 @@ def conclude(facts: Facts, known: Redelivery, problem: str = "", outcome: Outcom
     """Return the decision that records the end of a redelivery; `problem` is why it did not end well."""
     run_id, name = facts.subject.status.run_id, facts.subject.redelivery_name
     if facts.stored is None:
-        return Decision(actions=(ReadResult(outcome, run_id),))
+        folder = names.run_prefix(*facts.subject.key, run_id or "")
+        cut_off = names.redelivery_prefix(folder, known.token) if problem else ""
+        return Decision(actions=(ReadResult(outcome, run_id, cut_off),))
     result, problem = facts.stored.result, problem or facts.stored.problem
     if result is not None and result.run_id != run_id:
         problem = f"The result is of run {result.run_id}, not of {run_id}."

@@ -6,7 +6,7 @@ from typing import Any
 
 from report_operator.api.deliveries import Deliveries, DeliveryState
 from report_operator.api.metadata import REDELIVERY_LABEL
-from report_operator.api.redelivery import MESSAGES_FILE, ORDER_FILE, RedeliveryOrder
+from report_operator.api.redelivery import ORDER_FILE, RedeliveryOrder
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, RESULT_FILE
 from report_operator.plan import child, job, names, secret
@@ -17,14 +17,7 @@ WRITTEN = (LEDGER_FILE, RESULT_FILE)
 """Files in the run's folder that a redelivery writes anew."""
 
 
-def files_read(spec: ReportSpec) -> list[str]:
-    """Return the names of all files in the run's folder that a redelivery may read."""
-    return [MESSAGES_FILE, RESULT_FILE, *(output.file_name for output in spec.outputs)]
-
-
-def order(
-    spec: ReportSpec, ledger: Deliveries, states: Collection[DeliveryState], reads: dict[str, str]
-) -> RedeliveryOrder:
+def order(spec: ReportSpec, ledger: Deliveries, states: Collection[DeliveryState]) -> RedeliveryOrder:
     """Return what is to be sent again: of the ledger's entries, those in one of these states.
 
     A run is trusted less than the operator: entries that the spec does not have are left out.
@@ -32,7 +25,7 @@ def order(
     planned = set(secret.planned_entries(spec))
     before = [entry for entry in ledger.entries if entry.id in planned]
     again = [entry.id for entry in before if entry.state in states]
-    return RedeliveryOrder(before=before, again=again, reads=reads)
+    return RedeliveryOrder(before=before, again=again)
 
 
 def job_manifest(subject: Subject, spec: ReportSpec, defaults: RunDefaults, token: str) -> dict[str, Any]:

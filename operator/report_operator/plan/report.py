@@ -107,7 +107,10 @@ def _without_job(facts: Facts, spec: ReportSpec) -> Decision:
             return replace(written, cleanup=leftovers.of_others(facts))
         return Decision(actions=(StartRun(subject.job_name),)) if facts.turn is None else _wait(facts, facts.turn)
     text = f"Job {subject.job_name} was deleted before its result was recorded. Edit the spec to run again."
-    written = transition.to(facts, status.of_failure(facts, None, Cause(Reason.JOB_DELETED, text), attempt=None))
+    cause = Cause(Reason.JOB_DELETED, text)
+    if spec.destinations:
+        return _interrupted(facts, spec, None, Failed(cause, subject.status.attempt or 0))
+    written = transition.to(facts, status.of_failure(facts, None, cause, attempt=None))
     tidy = (DiscardArtifacts(subject.run_id),)
     return replace(written, actions=(*written.actions, DeleteSecret(subject.job_name)), cleanup=tidy)
 
@@ -131,11 +134,10 @@ def _with_job(facts: Facts, spec: ReportSpec, job: Job) -> Decision:
         return replace(written, cleanup=cleanup, requeue_after=_look_again(facts, job, found.phase))
     if isinstance(found, Failed) and not spec.destinations:
         return _finish(facts, status.of_failure(facts, job, found.cause, found.attempt))
-    if facts.stored is None:
-        # A run that was ended while it delivered has left a result: recipients may have links to its files.
-        return Decision(actions=(ReadResult(None if isinstance(found, Failed) else found.outcome),))
     if isinstance(found, Failed):
-        return _finish(facts, _of_interrupted(facts, spec, job, found, facts.stored))
+        return _interrupted(facts, spec, job, found)
+    if facts.stored is None:
+        return Decision(actions=(ReadResult(found.outcome),))
     return _finish(facts, _of_result(facts, spec, job, found, facts.stored))
 
 
@@ -150,14 +152,23 @@ def _of_result(facts: Facts, spec: ReportSpec, job: Job, ended: EndedWell, store
     return status.of_artifacts(facts, job, ended.attempt, result=stored.result, files=files, sent=sent)
 
 
-def _of_interrupted(facts: Facts, spec: ReportSpec, job: Job, failed: Failed, stored: Stored) -> ReportStatus:
-    files = None
-    if stored.result is not None:
-        files = artifacts.check(spec, facts.subject.run_id, stored.result, stored.files)
-    if stored.result is None or not isinstance(files, list):
-        return status.of_failure(facts, job, failed.cause, failed.attempt)
-    sent = deliveries.check(spec, stored.result, failed.cause.message)
-    return status.of_artifacts(facts, job, failed.attempt, result=stored.result, files=files, sent=sent)
+def _interrupted(facts: Facts, spec: ReportSpec, job: Job | None, failed: Failed) -> Decision:
+    """Return the decision about a run that was ended, and may have delivered by then.
+
+    If so, it has left a result with a ledger: recipients have links to its files, which stay whatever is missing.
+    """
+    if facts.stored is None:
+        return Decision(actions=(ReadResult(None, cut_off=facts.subject.prefix),))
+    result, found = facts.stored.result, facts.stored.files
+    if result is None or result.ledger is None or result.run_id != facts.subject.run_id:
+        return _finish(facts, status.of_failure(facts, job, failed.cause, failed.attempt))
+    ended_by = failed.cause.message
+    files = artifacts.check(spec, result.run_id, result, found)
+    if isinstance(files, Cause):
+        ended_by = f"{ended_by} {files.message}"
+        files = artifacts.intact(spec, result, found)
+    sent = deliveries.check(spec, result, ended_by)
+    return _finish(facts, status.of_artifacts(facts, job, failed.attempt, result=result, files=files, sent=sent))
 
 
 def _finish(facts: Facts, final: ReportStatus) -> Decision:

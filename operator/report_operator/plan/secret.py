@@ -30,6 +30,11 @@ def planned_files(spec: ReportSpec) -> list[str]:
     return [*(output.file_name for output in spec.outputs), *delivered, RESULT_FILE]
 
 
+def files_read(spec: ReportSpec) -> list[str]:
+    """Return the names of all files in its folder that whoever delivers a run may read."""
+    return [MESSAGES_FILE, RESULT_FILE, *(output.file_name for output in spec.outputs)]
+
+
 def planned_entries(spec: ReportSpec) -> list[str]:
     """Return the ids of the ledger's entries: one for every recipient of every destination."""
     return [entry_id(each.name, recipient) for each in spec.destinations for recipient in each.recipients]

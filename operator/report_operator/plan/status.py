@@ -105,7 +105,7 @@ def of_rejected(facts: Facts, cause: Cause) -> ReportStatus:
 
 
 def of_artifacts(
-    facts: Facts, job: Job, attempt: int, *, result: Result, files: list[Artifact], sent: list[Delivery]
+    facts: Facts, job: Job | None, attempt: int, *, result: Result, files: list[Artifact], sent: list[Delivery]
 ) -> ReportStatus:
     """Return the final status of a generation whose artifacts are all in the store, sent or not."""
     done, spec = _seconds(facts.now), facts.subject.spec

@@ -23,7 +23,7 @@ ATTEMPTS = 12
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 300.0
 """Seconds between two tries, at most: half of it to all of it, doubled each time; a server may ask for more."""
 _NO_TIME = "the run's time (spec.run.timeout) was over before it could be sent"
-_ENDED = "the run was ended before it could tell whether this was sent"
+_NOT_BEGUN = "it was ended before its turn came"
 _FAULT = "a fault of report-operator; the traceback is in the log of the run's pod"
 
 _log = logging.getLogger(__name__)
@@ -45,10 +45,13 @@ def deliver(destinations: Sequence[Destination], package: Package, ledger: Ledge
         return list(chain.from_iterable(pool.map(_Courier.deliver, couriers)))
 
 
-def begun(destinations: Sequence[Destination]) -> list[Entry]:
-    """Return the entries as they are when the run is ended before it can say more."""
+def planned(destinations: Sequence[Destination]) -> list[Entry]:
+    """Return the entries before the first delivery.
+
+    When the run is ended before it can say more, the operator finds out by the ledger's objects which have begun.
+    """
     return [
-        Entry(destination=destination.name, recipient=recipient, state=DeliveryState.UNKNOWN, last_error=_ENDED)
+        Entry(destination=destination.name, recipient=recipient, last_error=_NOT_BEGUN)
         for destination in destinations
         for recipient in destination.recipients
     ]

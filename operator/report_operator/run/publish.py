@@ -1,8 +1,12 @@
 """The last stage: files into the store, then messages to the destinations, the result last of all."""
 
 import json
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from report_operator.api.conditions import Reason
 from report_operator.api.deliveries import Deliveries, Entry
@@ -10,19 +14,22 @@ from report_operator.api.fields import Model
 from report_operator.api.outputs import INLINE_LIMIT
 from report_operator.api.redelivery import MESSAGES_FILE
 from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Rendered, Request, Result
-from report_operator.run.delivery import begun, deliver
+from report_operator.api.totals import totals
+from report_operator.run.delivery import deliver, planned
 from report_operator.run.destinations.package import Package
 from report_operator.run.failure import RunError
+from report_operator.run.kept import Kept
 from report_operator.run.ledger import Ledger
 from report_operator.run.links import LinksFile
 from report_operator.run.redaction import Redactor
 from report_operator.run.store import Store
-from report_operator.run.totals import totals
 from report_operator.run.upload import Uploader
 from report_operator.run.workspace import Workspace
 
 PARALLEL = 4
 """Files that are uploaded at the same time."""
+
+_log = logging.getLogger(__name__)
 
 
 def publish(request: Request, rendered: Rendered, workspace: Workspace) -> Result:
@@ -31,25 +38,39 @@ def publish(request: Request, rendered: Rendered, workspace: Workspace) -> Resul
     The store checks each upload against its Content-MD5 (RFC 1864), so what it keeps is what was rendered. Raises
     RunError: StoreUnavailable, StoreRefused, InternalError when there is no link for a file. A delivery that fails is
     told in the result: the files are there all the same. So they are when the run is ended while it delivers: a result
-    that says so is stored before.
+    that says so is stored before. A later attempt of the run goes on with what that one tells of: half of the
+    recipients have links to those files, and their hashes.
     """
     links = LinksFile(workspace.links)
     if missing := {*(file.name for file in rendered.files), RESULT_FILE} - links.read().uploads.keys():
         raise RunError(Reason.INTERNAL_ERROR, f"no upload link for {', '.join(sorted(missing))}")
-    with Store(links) as store:
-        uploader = Uploader(store, links)
-        with ThreadPoolExecutor(PARALLEL) as pool:
-            stored = list(pool.map(lambda file: uploader.put_file(file, workspace.outputs / file.name), rendered.files))
-        inline, size = _inline(request, workspace)
-        result = Result(run_id=request.run_id, files=stored, metrics=rendered.metrics, inline=inline, inline_size=size)
+    with Store(links) as store, TemporaryDirectory() as folder:
+        uploader, kept = Uploader(store, links), Kept(store)
+        begun = kept.begun() if request.spec.destinations else None
+        if begun is None:
+            result = _stored(request, rendered, workspace, uploader)
+        else:
+            _log.info("an earlier attempt has begun to deliver: what that one has made is delivered on")
+            result, rendered = begun, kept.rendered
+            workspace = replace(workspace, outputs=Path(folder))
+            kept.fetch(request.spec.destinations, rendered, result.files, workspace)
         until = links.read().deliver_until
-        if until is not None:
-            package = Package(request, rendered, stored, links.read(), workspace, Redactor.of(workspace.secrets))
-            uploader.put_json(MESSAGES_FILE, json_bytes(rendered))  # For a redelivery: nothing is rendered again.
-            put_result(uploader, result, begun(request.spec.destinations))
-            entries = deliver(request.spec.destinations, package, Ledger(store), until)
-            return put_result(uploader, result, entries)
-        uploader.put_json(RESULT_FILE, json_bytes(result))
+        if until is None:
+            return result
+        package = Package(request, rendered, result.files, links.read(), workspace, Redactor.of(workspace.secrets))
+        return put_result(uploader, result, deliver(request.spec.destinations, package, Ledger(store), until))
+
+
+def _stored(request: Request, rendered: Rendered, workspace: Workspace, uploader: Uploader) -> Result:
+    """Store what was rendered, what messages say, and the result before the first delivery; return that."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        files = list(pool.map(lambda file: uploader.put_file(file, workspace.outputs / file.name), rendered.files))
+    inline, size = _inline(request, workspace)
+    result = Result(run_id=request.run_id, files=files, metrics=rendered.metrics, inline=inline, inline_size=size)
+    if request.spec.destinations:
+        uploader.put_json(MESSAGES_FILE, json_bytes(rendered))  # For whoever goes on: nothing is rendered again.
+        return put_result(uploader, result, planned(request.spec.destinations))
+    uploader.put_json(RESULT_FILE, json_bytes(result))
     return result
 
 
