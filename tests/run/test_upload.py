@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from report_operator.api.conditions import Reason
+from report_operator.api.deliveries import DeliveryState
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.run import RESULT_FILE, Links, Rendered, RenderedFile, Request, StoredFile
 from report_operator.plan.uploads import Split
@@ -31,6 +33,7 @@ from report_operator.store.settings import S3Settings
 from tests.support import seaweedfs
 from tests.support.http_server import Answer, Asked, HttpServer
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
+from tests.support.shipping import OUTPUTS, SOURCES, Shipment
 
 MIB = 1 << 20
 NAME = "sales.csv"
@@ -38,6 +41,8 @@ SALES = RenderedFile(name=NAME, format=OutputFormat.CSV, rows=7)
 SPLIT = Split(5 * MIB, 4, "text/csv; charset=utf-8")
 LARGE = b"".join(hashlib.sha256(bytes([n])).digest() * (5 * MIB // 32) for n in range(3)) + b"end"
 """Four parts, of which the last has three bytes."""
+AWAY = 55
+"""Seconds before the store is started again, which takes it a few more."""
 
 
 @dataclass
@@ -292,10 +297,6 @@ class TestRenewal:
         assert len(made(front)) == ATTEMPTS
 
 
-def test_a_store_may_be_away_for_a_minute() -> None:
-    assert sum(store._longest_wait(attempt) / 2 for attempt in range(ATTEMPTS - 1)) > 60
-
-
 @pytest.fixture
 def own_store(tmp_path: Path) -> Iterator[seaweedfs.Server]:
     """A store that can be ended and started again."""
@@ -305,33 +306,57 @@ def own_store(tmp_path: Path) -> Iterator[seaweedfs.Server]:
         yield server
 
 
-def test_the_store_goes_away_in_the_middle_and_comes_back(
+def test_the_store_is_away_for_a_minute_in_the_middle(
+    *,
     own_store: seaweedfs.Server,
-    workspace: Workspace,
+    tmp_path: Path,
     order: Callable[..., Request],
+    web: HttpServer,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It is killed while the second part is on its way; the run ends well, and nothing was listed by half."""
-    run = Run(own_store.store, "team-a/weekly/0b8e-1", workspace)
-    run.sign()
-    workspace.outputs.mkdir()
-    (workspace.outputs / NAME).write_bytes(LARGE)
-    outage = threading.Event()
+    """It is killed while one run sends the second part of a file, and another has its messages taken but not noted.
+
+    Both end well: no file was listed by half, and no message goes out twice.
+    """
+    uploading, away, killing = threading.Event(), threading.Event(), threading.Lock()
 
     def chunks(path: Path, offset: int, size: int) -> Iterator[bytes]:
         for number, chunk in enumerate(digests.chunks(path, offset, size)):
-            if (offset, number) == (5 * MIB, 2) and not outage.is_set():
-                own_store.kill()
-                outage.set()
+            if (offset, number) == (5 * MIB, 2) and not away.is_set():
+                uploading.set()
+                assert away.wait(60)
             yield chunk
 
+    def respond(_: Asked) -> Answer:
+        with killing:
+            assert uploading.wait(60)
+            own_store.kill()
+            away.set()
+        return Answer()
+
+    run = Run(own_store.store, "team-a/weekly/0b8e-1", Workspace.under(tmp_path / "uploads"))
+    run.workspace.outputs.mkdir(parents=True)
+    run.sign()
+    (run.workspace.outputs / NAME).write_bytes(LARGE)
+    hooks = [{"name": name, "webhook": {"url": web.url}} for name in ("one", "two")]
+    wanted = order(sources=SOURCES, outputs=OUTPUTS, destinations=hooks)
+    (tmp_path / "sends").mkdir()
+    sends = Shipment.prepare(own_store.store, wanted, "team-a/daily/0b8e-1", Workspace.under(tmp_path / "sends"))
     monkeypatch.setattr(upload, "chunks", chunks)
-    wanted = order(outputs=[{"format": "csv", "table": "sales"}])
-    with ThreadPoolExecutor(1) as pool:
-        publishing = pool.submit(publish, wanted, Rendered(files=[SALES]), workspace)
-        assert outage.wait(60)
+    web.respond = respond
+    with ThreadPoolExecutor(2) as pool:
+        only = order(outputs=[{"format": "csv", "table": "sales"}])
+        uploaded = pool.submit(publish, only, Rendered(files=[SALES]), run.workspace)
+        sent = pool.submit(publish, sends.request, sends.rendered, sends.workspace)
+        assert away.wait(60)
+        time.sleep(AWAY)
         own_store.start()
-        result = publishing.result()
-    assert is_right(result.files[0], LARGE)
+        assert is_right(uploaded.result().files[0], LARGE)
+        sent.result()
+    assert f"part 2 of {NAME}: the store at {own_store.store.endpoint} does not answer" in caplog.text
+    assert re.search(r"ledger record \w+: the store at \S+ does not answer", caplog.text)
     assert run.stored() == LARGE
-    assert set(own_store.store.keys("")) == {f"{run.folder}/{NAME}", f"{run.folder}/{RESULT_FILE}"}
+    assert set(own_store.store.keys(run.folder)) == {f"{run.folder}/{NAME}", f"{run.folder}/{RESULT_FILE}"}
+    assert [entry.state for entry in sends.ledger()] == [DeliveryState.SENT] * 2
+    assert len(web.asked) == len({asked.headers["webhook-id"] for asked in web.asked}) == 2
