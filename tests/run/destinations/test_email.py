@@ -263,6 +263,23 @@ def test_a_server_that_is_not_there(ship: Ship) -> None:
     assert {entry.last_error for entry in entries} == {said}
 
 
+@pytest.mark.parametrize("host", ["mail..example.com", f"{'a' * 64}.example.com"])
+def test_a_server_whose_name_is_none(ship: Ship, host: str) -> None:
+    """Once, not again and again, and nothing is left unknown."""
+    entries = post(ship(mail(25, {"host": host}, bcc=[address(number) for number in range(9)])))
+    said = f"email.server.host: '{host}' is no name of a host: each part has 1 to 63 characters"
+    assert {(entry.state, entry.attempts, entry.last_error) for entry in entries} == {(DeliveryState.FAILED, 1, said)}
+
+
+def test_an_address_that_no_server_takes_keeps_nobody_else_waiting(ship: Ship, mails: MailServer) -> None:
+    wrong = ["ann..lee@example.com", "ann@example..com"]
+    entries = post(ship(mail(mails.port, to=["bob@example.com", *wrong], replyTo=[wrong[0]])))
+    assert states(entries)["bob@example.com"] == "Sent"
+    assert f"To: {', '.join(['bob@example.com', *wrong])}\r\n".encode() in mails.mails[0].content
+    assert states(entries)[wrong[1]] == "Failed"
+    assert f"refuses recipient {wrong[1]}: 553" in (entries[2].last_error or "")
+
+
 @pytest.mark.requirement("A8")
 @pytest.mark.parametrize("encryption", ["StartTLS", "TLS"])
 def test_protected_and_logged_in(ship: Ship, put_secret: PutSecret, tmp_path: Path, encryption: str) -> None:
@@ -286,6 +303,12 @@ def test_protected_and_logged_in(ship: Ship, put_secret: PutSecret, tmp_path: Pa
         ("StartTLS", False, PASSWORD, "is not trusted: "),
         ("TLS", False, PASSWORD, "is not trusted: "),
         ("StartTLS", True, "wrong-p4ssword", "refuses the login: 535 5.7.8"),
+        (
+            "StartTLS",
+            True,
+            "Pa\N{SECTION SIGN}word",
+            "key 'password' of Secret 'relay' has a character that is not ASCII: ",
+        ),
     ],
 )
 def test_what_the_author_has_to_mend(

@@ -15,6 +15,7 @@ from report_operator.api.deliveries import Entry
 from report_operator.api.destinations import Email, Encryption, Login, MailServer
 from report_operator.api.outputs import OutputFormat, download_name
 from report_operator.api.run import Message, Request
+from report_operator.api.sources import KeySelector
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent
 from report_operator.run.destinations.package import Package
 from report_operator.run.destinations.smtp import Account, Connection, RefusalError, on_the_wire
@@ -135,8 +136,19 @@ def _way(name: str, email: Email, package: Package) -> tuple[MailServer, str, Ac
 def _account(login: Login | None, package: Package) -> Account | None:
     if login is None:
         return None
-    username, password = (source.secret_key_ref for source in (login.username_from, login.password_from))
-    return Account(secret_value(package.workspace, username), secret_value(package.workspace, password))
+    username, password = (
+        _credential(source.secret_key_ref, package) for source in (login.username_from, login.password_from)
+    )
+    return Account(username, password)
+
+
+def _credential(selector: KeySelector, package: Package) -> str:
+    """Return a value of a login, which Python's smtplib sends in ASCII; raises RunError."""
+    value = secret_value(package.workspace, selector)
+    if not value.isascii():
+        text = f"key {selector.key!r} of Secret {selector.name!r} has a character that is not ASCII"
+        raise RunError(Reason.INVALID_SPEC, f"{text}: give the user of the mail server a name and a password without")
+    return value
 
 
 def mail(email: Email, sender: str, package: Package, message: Message) -> EmailMessage:
@@ -147,13 +159,13 @@ def mail(email: Email, sender: str, package: Package, message: Message) -> Email
     request = package.request
     made = EmailMessage(policy=_POLICY)
     made["Date"] = format_datetime(datetime.now(UTC))
-    made["From"] = Address(display_name=" ".join((email.from_name or "").split()), addr_spec=sender)
+    made["From"] = _address(sender, " ".join((email.from_name or "").split()))
     if email.to or not email.cc:
-        made["To"] = [Address(addr_spec=each) for each in email.to] or "undisclosed-recipients:;"
+        made["To"] = [_address(each) for each in email.to] or "undisclosed-recipients:;"
     if email.cc:
-        made["Cc"] = [Address(addr_spec=each) for each in email.cc]
+        made["Cc"] = [_address(each) for each in email.cc]
     if email.reply_to:
-        made["Reply-To"] = [Address(addr_spec=each) for each in email.reply_to]
+        made["Reply-To"] = [_address(each) for each in email.reply_to]
     made["Subject"] = message.subject
     made["List-Id"] = f"<{_list_id(sender, request)}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: vacation responders stay silent.
@@ -167,6 +179,12 @@ def mail(email: Email, sender: str, package: Package, message: Message) -> Email
         content = (package.workspace.outputs / name).read_bytes()
         made.add_attachment(content, maintype=kind, subtype=subtype, filename=download_name(request.name, name))
     return made
+
+
+def _address(address: str, name: str = "") -> Address:
+    """Return an address as it is, also one that is not as RFC 5322 says (`a..b@example.com`): the server knows it."""
+    username, _, domain = address.rpartition("@")
+    return Address(display_name=name, username=username, domain=domain)
 
 
 def _list_id(sender: str, request: Request) -> str:

@@ -58,6 +58,9 @@ class Connection:
                 f"the certificate of {self._place} is not trusted: {error.verify_message}; name its authority in caFrom"
             )
             raise RefusalError(Failed(text)) from error
+        except UnicodeError as error:  # Of the codec "idna", before anybody is asked.
+            text = f"email.server.host: {server.host!r} is no name of a host: each part has 1 to 63 characters"
+            raise RefusalError(Failed(text)) from error
         except OSError as error:
             text = f"{self._place} cannot be reached: {error}"
             raise RefusalError(Failed(text, passing=True, out_of_reach=True)) from error
