@@ -125,6 +125,83 @@ class TestStopAfter:
         assert world.status["failures"]["inARow"] == 1
 
 
+class TestForgiving:
+    """What fails after an edit, or a success by hand, is a failure although its slot lay before."""
+
+    def running(self) -> World:
+        world = World.of("2026-05-04 08:00", **HOURLY, stopAfter=1)
+        world.run("2026-05-04 09:00", succeed=False)
+        world.now = utc("2026-05-04 09:03")
+        return world
+
+    def fail(self, world: World) -> None:
+        world.now = utc("2026-05-04 09:05")
+        world.end(world.made[0], "Failed")
+        world.operate()
+
+    @pytest.mark.parametrize("seen", [True, False])
+    def test_an_edit_while_a_slot_runs(self, *, seen: bool) -> None:
+        world = self.running()
+        world.edit(jitter="0s")
+        if seen:
+            world.operate()
+        self.fail(world)
+        assert world.status["failures"]["inARow"] == 1
+        assert condition(world, "Stopped") == ("True", "StoppedAfterFailures")
+
+    @pytest.mark.parametrize("seen", [True, False])
+    def test_a_success_by_hand_while_a_slot_runs(self, *, seen: bool) -> None:
+        world = self.running()
+        world.annotate(run_now="1")
+        world.operate()
+        world.end(world.made[1])
+        if seen:
+            world.operate()
+        self.fail(world)
+        assert world.status["failures"]["inARow"] == 1
+        world.operate(to="2026-05-04 09:10")
+        assert world.status["failures"]["inARow"] == 1
+
+    def test_an_edit_before_the_slot_is_started(self) -> None:
+        world = World.of("2026-05-04 08:00", **HOURLY)
+        world.operate()
+        world.now = utc("2026-05-04 09:00:02")
+        world.edit(jitter="0s")
+        world.operate(to="2026-05-04 09:00:03")
+        self.fail(world)
+        assert world.status["failures"]["inARow"] == 1
+
+    def test_an_edit_forgives_what_had_failed_unseen(self) -> None:
+        world = self.running()
+        world.end_all("Failed")
+        world.now = utc("2026-05-04 09:30")
+        world.edit(jitter="0s")
+        world.operate(to="2026-05-04 09:40")
+        assert (world.status["failures"]["inARow"], condition(world, "Stopped")) == (0, None)
+
+
+class TestRunWithoutEnd:
+    """One that Kueue holds back, for instance."""
+
+    def test_does_not_keep_later_slots_from_being_counted_told_and_deleted(self) -> None:
+        notify = {"notify": [{"name": "owners", "webhook": {"url": "https://chat.example/hook"}}]}
+        spec = {"stopAfter": 9, "history": {"failed": 2}, "onFailure": notify, "preflight": "Skip"}
+        world = World.of("2026-05-04 08:00", **HOURLY, **spec)
+        world.run("2026-05-04 09:00", succeed=False)
+        for hour in range(10, 20):
+            world.run(f"2026-05-04 {hour:02}:10", succeed=False)
+            for name in world.active():
+                if name != world.made[0]:
+                    world.end(name, "Failed")
+        world.operate()
+        assert (world.status["failures"]["inARow"], condition(world, "Stopped") is not None) == (9, True)
+        assert world.slots(trigger="scheduled") == ["05-04 09:00", "05-04 17:00", "05-04 18:00"]
+        assert world.status["notices"]["inARow"] > 0
+        world.end(world.made[0], "Failed")
+        world.operate()
+        assert world.slots(trigger="scheduled") == ["05-04 17:00", "05-04 18:00"]
+
+
 class TestInvalid:
     @pytest.mark.parametrize(
         ("wrong", "says"),

@@ -115,7 +115,7 @@ class Failures(Model):
     in_a_row: Annotated[int, Field(ge=0), INT32] = 0
     """How many."""
     counted_until: Time
-    """Slots until this time are counted, or forgiven by an edit or a manual run that succeeded."""
+    """Slots until this time are counted, but for those that had not ended when a later one had."""
 
 
 class Notices(Model):

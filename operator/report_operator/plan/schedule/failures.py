@@ -1,7 +1,7 @@
 """How many slots in a row have failed, counted once each although Reports come and go."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from report_operator.api.metadata import Trigger
@@ -10,36 +10,42 @@ from report_operator.plan.schedule.child import Child
 from report_operator.plan.schedule.subject import Subject
 
 
-def count(subject: Subject, children: Iterable[Child], now: datetime) -> Failures:
+def count(subject: Subject, children: Collection[Child], now: datetime) -> Failures:
     """Return the count, gone on with from the status.
 
-    Slots are counted in order, when all their Reports have ended: one that succeeded ends the row. An edit forgives
-    what lies before, and so does a run by hand that succeeded.
+    Slots are counted in order, when all their Reports have ended: one that succeeded ends the row. One that ends after
+    a later one is not counted: a run without an end keeps nothing from being told. An edit forgives what has ended
+    before, and so does a run by hand that succeeded.
     """
     known = subject.status.failures or Failures(counted_until=subject.created_at(now))
-    if subject.is_edited:
-        known = _forgiven(known, subject.edited_by(now))
-    by_hand = [child for child in children if child.trigger is Trigger.MANUAL and child.phase == "Succeeded"]
-    success = max((child.completed_at for child in by_hand if child.completed_at), default=known.counted_until)
-    if success > known.counted_until:
-        known = _forgiven(known, success)
-    return _counted(known, children)
+    forgiven = _forgiven_until(subject, children, now)
+    row, until = known.in_a_row if forgiven is None else 0, known.counted_until
+    for slot, runs in sorted(_by_slot(children).items()):
+        if slot <= until or not all(run.has_ended for run in runs):
+            continue
+        phases, until = {run.phase for run in runs}, slot
+        if "Succeeded" in phases:
+            row = 0
+        elif "Failed" in phases and (forgiven is None or _end(runs) > forgiven):
+            row += 1
+    return Failures(in_a_row=row, counted_until=until)
 
 
-def _forgiven(known: Failures, until: datetime) -> Failures:
-    return Failures(in_a_row=0, counted_until=max(known.counted_until, until.replace(microsecond=0)))
+def _forgiven_until(subject: Subject, children: Iterable[Child], now: datetime) -> datetime | None:
+    """Return until when failures are forgiven by what the status does not know of yet; None by nothing."""
+    told = subject.status.last_successful_time
+    by_hand = (c.completed_at for c in children if c.trigger is Trigger.MANUAL and c.phase == "Succeeded")
+    times = [time for time in by_hand if time is not None and (told is None or time > told)]
+    return max([*times, *([subject.edited_by(now)] if subject.is_edited else [])], default=None)
 
 
-def _counted(known: Failures, children: Iterable[Child]) -> Failures:
+def _by_slot(children: Iterable[Child]) -> Mapping[datetime, list[Child]]:
     slots: defaultdict[datetime, list[Child]] = defaultdict(list)
     for child in children:
-        if child.trigger is Trigger.SCHEDULED and child.slot > known.counted_until:
+        if child.trigger is Trigger.SCHEDULED:
             slots[child.slot].append(child)
-    row, until = known.in_a_row, known.counted_until
-    for slot in sorted(slots):
-        phases = {child.phase for child in slots[slot]}
-        if not all(child.has_ended for child in slots[slot]):
-            break
-        row = 0 if "Succeeded" in phases else row + ("Failed" in phases)
-        until = slot
-    return Failures(in_a_row=row, counted_until=until)
+    return slots
+
+
+def _end(runs: Iterable[Child]) -> datetime:
+    return max(run.completed_at or run.created_at for run in runs)
