@@ -18,6 +18,13 @@ timed = @printf '==> %s\n' '$(1)'; began=$$SECONDS; $(2); code=$$?; \
         printf '    %s: %s after %d s\n' '$(1)' "$$([ $$code = 0 ] && echo done || echo FAILED)" $$((SECONDS - began)); \
         exit $$code
 
+# What takes minutes to build is built before the tests, in sight, and not in two of their processes at once.
+PROGRAMS := kubernetes kubectl helm weed fake-gcs-server node
+IMAGES := report-operator seaweedfs postgres
+
+# $(call each,program,words): call a program of tests/localcluster with each word; it says what takes long.
+each = for word in $(2); do tests/localcluster/$(1) $$word >/dev/null || exit 1; done
+
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -25,7 +32,8 @@ demo: .venv/ready .venv/packages ## A report of 336,776 flights on a real cluste
 	$(call timed,demo,$(PY) -m tests.demo)
 
 test: .venv/ready .venv/packages ## Every test, on a real API server and a real node
-	$(call timed,tests,$(PY) -m pytest $(PYTEST_ARGS))
+	$(call timed,programs and images,$(call each,tool,$(PROGRAMS)) && $(call each,image,$(IMAGES)))
+	$(call timed,tests,$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS))
 
 lint: .venv/ready ## Format, lint, types, and the direction of the imports
 	$(call timed,ruff,.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q .)
