@@ -31,5 +31,5 @@ class MailRelay:
 def leave(relay: MailRelay | None, subject: Subject, spec: ReportSpec, expires_at: datetime) -> Access | None:
     """Return how a run reaches the relay; None when there is none, or no destination needs it."""
     served = [each for each in spec.destinations if each.email is not None and each.email.server is None]
-    recipients = [recipient for each in served for recipient in each.recipients]
+    recipients = [recipient for each in served for recipient in each.recipients if recipient is not None]
     return relay.access(subject, recipients, expires_at) if relay is not None and recipients else None
