@@ -115,8 +115,8 @@ class TestLinksInMessages:
     @pytest.mark.parametrize(
         ("run", "gone_by", "ttl"),
         [
-            ({"timeout": "24h"}, timedelta(), 25 * HOUR - 2 * MINUTE),
-            ({"timeout": "24h"}, 20 * HOUR, 5 * HOUR - 2 * MINUTE),
+            ({"timeout": "24h"}, timedelta(), 25 * HOUR - 4 * MINUTE),
+            ({"timeout": "24h"}, 20 * HOUR, 5 * HOUR - 4 * MINUTE),
             ({"timeout": "4m"}, timedelta(), HOUR + 3 * MINUTE),
             ({"timeout": "30m"}, 2 * HOUR, HOUR),
             ({"kueueQueueName": "reports"}, 68 * HOUR, 101 * HOUR),

@@ -236,13 +236,21 @@ def test_a_claim_whose_answer_was_lost_is_ours(front: Front, shipment: Shipment)
         assert known.state is DeliveryState.SENT
 
 
+@pytest.mark.parametrize("why", ["since the order", "since the start of the pod"])
 def test_no_time_is_left(
-    order: Callable[..., Request], store: SeaweedFS, workspace: Workspace, web: HttpServer
+    order: Callable[..., Request], store: SeaweedFS, workspace: Workspace, web: HttpServer, why: str
 ) -> None:
+    """Of a Job that waited in a queue of Kueue, only the pod's start is known."""
     hook = {"name": "hook", "webhook": {"url": web.url}}
-    shipment = Shipment.prepare(store, order(outputs=OUTPUTS, sources=SOURCES, destinations=[hook]), "late", workspace)
-    links = shipment.links()
-    shipment.write_links(links.model_copy(update={"deliver_until": links.expires_at.replace(year=2020)}))
+    shipment = Shipment.prepare(
+        store, order(outputs=OUTPUTS, sources=SOURCES, destinations=[hook]), f"late-{why[10:13]}", workspace
+    )
+    if why == "since the order":
+        links = shipment.links()
+        shipment.write_links(links.model_copy(update={"deliver_until": links.expires_at.replace(year=2020)}))
+    else:
+        started = time.time() - 27 * 60
+        os.utime(workspace.request, (started, started))
     publish(workspace)
     [entry] = shipment.ledger()
     assert (entry.state, entry.attempts, web.asked) == (DeliveryState.PENDING, 0, [])

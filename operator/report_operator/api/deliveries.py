@@ -1,5 +1,6 @@
 """What became of each delivery: the words of the ledger, and what the status shows of them."""
 
+from datetime import timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated
@@ -14,6 +15,10 @@ ERROR_LENGTH = 500
 """Characters of an error in ledger and status."""
 REMOTE_ID_LENGTH = 200
 """Characters of what the other side calls a delivery."""
+
+RESULT_MARGIN = timedelta(minutes=4)
+"""From the last moment at which a delivery may begin to the Job's deadline, at most: what has begun may have to wait
+for answers (run/destinations/smtp.py), and then the result has to be stored."""
 
 _Count = Annotated[int, Field(ge=0), INT32]
 _Error = Annotated[str, Field(max_length=ERROR_LENGTH)]
@@ -59,6 +64,11 @@ class Entry(Model):
 def entry_id(destination: str, recipient: str | None) -> str:
     """Return 20 hexadecimal digits that follow from destination and recipient."""
     return sha256(f"{destination}\n{recipient or ''}".encode()).hexdigest()[:20]
+
+
+def delivery_time(timeout: timedelta) -> timedelta:
+    """Return for how long a run may begin deliveries that has to end after `timeout`, both counted from its start."""
+    return timeout - min(timeout / 4, RESULT_MARGIN)
 
 
 class Deliveries(Model):

@@ -144,7 +144,8 @@ class Links(Model):
     uploads: dict[str, Upload]
     """By file name: every output, RESULT_FILE, and LEDGER_FILE where there are destinations."""
     deliver_until: Time | None = None
-    """When deliveries have to end, so that the result is stored before the Job's deadline. Set with destinations."""
+    """When deliveries have to end at the latest, so that the result is stored before the Job's deadline. Set with
+    destinations. It can be long after the deadline of a Job that waited in a queue: see `Workspace.started_at`."""
     reads: dict[str, str] = {}
     """Presigned GET URL by file name, for use inside the cluster, where there are destinations: RESULT_FILE,
     MESSAGES_FILE and every output. What was delivered in part is delivered on with what the store holds."""

@@ -4,7 +4,7 @@ import base64
 from datetime import datetime, timedelta
 from typing import Any
 
-from report_operator.api.deliveries import entry_id
+from report_operator.api.deliveries import delivery_time, entry_id
 from report_operator.api.fields import parse_duration
 from report_operator.api.metadata import SCHEDULE_LABEL, TRIGGER_LABEL, Trigger
 from report_operator.api.policy import Policy
@@ -16,8 +16,6 @@ from report_operator.plan.subject import Subject
 
 _START_MARGIN = timedelta(minutes=5)
 """From signing the links to the start of the Job, whose deadline then counts."""
-_RESULT_MARGIN = timedelta(minutes=2)
-"""From the last delivery to the Job's deadline, at most."""
 _SLACK = timedelta(minutes=1)
 """Between a decision and the signing that comes of it."""
 _LONGEST = timedelta(hours=168)
@@ -56,17 +54,16 @@ def are_cut_short(spec: ReportSpec, links: Links, ordered_at: datetime) -> bool:
 
 
 def deliver_until(spec: ReportSpec, now: datetime) -> datetime | None:
-    """Return when deliveries have to end; None when there are none.
+    """Return when deliveries have to end at the latest; None when there are none.
 
     The Job's deadline counts from its start, which comes after `now`, so that there is time left to store the result.
-    How long a Job waits in a queue of Kueue is not known beforehand: there only the number of tries ends deliveries.
+    How long a Job waits in a queue of Kueue is not known beforehand: there the run counts from the start of its pod.
     """
     if not spec.destinations:
         return None
     if spec.run.kueue_queue_name is not None:
         return now + _LONGEST
-    timeout = parse_duration(spec.run.timeout)
-    return now + timeout - min(timeout / 4, _RESULT_MARGIN)
+    return now + delivery_time(parse_duration(spec.run.timeout))
 
 
 def message_links_ttl(spec: ReportSpec, ordered_at: datetime, now: datetime) -> timedelta:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
 
-from report_operator.api.deliveries import ERROR_LENGTH, REMOTE_ID_LENGTH, DeliveryState, Entry
+from report_operator.api.deliveries import ERROR_LENGTH, REMOTE_ID_LENGTH, DeliveryState, Entry, delivery_time
 from report_operator.api.destinations import Destination, OnUnknown
+from report_operator.api.fields import parse_duration
 from report_operator.api.run import Links
 from report_operator.run.destinations import Channel, prepare
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent, Unknown
@@ -29,11 +30,12 @@ _FAULT = "a fault of report-operator; the traceback is in the log of the run's p
 _log = logging.getLogger(__name__)
 
 
-def deliver(destinations: Sequence[Destination], package: Package, ledger: Ledger, until: datetime) -> list[Entry]:
+def deliver(destinations: Sequence[Destination], package: Package, ledger: Ledger) -> list[Entry]:
     """Send to every recipient that has links for the ledger; return their entries in the order of the spec.
 
-    What fails for a passing cause is tried again until `until`. Nothing is raised: every failure is in its entry.
+    What fails for a passing cause is tried again while there is time. Nothing is raised: every failure is in its entry.
     """
+    until = _end(package)
     couriers = [
         _Courier(destination, package, ledger, until)
         for destination in destinations
@@ -43,6 +45,13 @@ def deliver(destinations: Sequence[Destination], package: Package, ledger: Ledge
         return []
     with ThreadPoolExecutor(len(couriers)) as pool:
         return list(chain.from_iterable(pool.map(_Courier.deliver, couriers)))
+
+
+def _end(package: Package) -> datetime:
+    """Return when deliveries have to end: the Job's deadline counts from its start, and so does the pod's time."""
+    run, links = package.request.spec.run, package.links
+    of_pod = package.workspace.started_at + delivery_time(parse_duration(run.timeout))
+    return min(of_pod, links.deliver_until or links.expires_at)
 
 
 def planned(destinations: Sequence[Destination]) -> list[Entry]:

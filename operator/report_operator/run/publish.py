@@ -54,11 +54,10 @@ def publish(request: Request, rendered: Rendered, workspace: Workspace) -> Resul
             result, rendered = begun, kept.rendered
             workspace = replace(workspace, outputs=Path(folder))
             kept.fetch(request.spec.destinations, rendered, result.files, workspace)
-        until = links.read().deliver_until
-        if until is None:
+        if not request.spec.destinations:
             return result
         package = Package(request, rendered, result.files, links.read(), workspace, Redactor.of(workspace.secrets))
-        return put_result(uploader, result, deliver(request.spec.destinations, package, Ledger(store), until))
+        return put_result(uploader, result, deliver(request.spec.destinations, package, Ledger(store)))
 
 
 def _stored(request: Request, rendered: Rendered, workspace: Workspace, uploader: Uploader) -> Result:

@@ -30,9 +30,8 @@ def redeliver(request: Request, order: RedeliveryOrder, workspace: Workspace) ->
         concerned = {entry.destination for entry in order.before if entry.id in set(order.again)}
         destinations = [each for each in request.spec.destinations if each.name in concerned]
         kept.fetch(destinations, rendered, result.files, workspace)
-        links = file.read()
-        package = Package(request, rendered, result.files, links, workspace, Redactor.of(workspace.secrets))
-        entries = deliver(destinations, package, Ledger(store), links.deliver_until or links.expires_at)
+        package = Package(request, rendered, result.files, file.read(), workspace, Redactor.of(workspace.secrets))
+        entries = deliver(destinations, package, Ledger(store))
         return put_result(Uploader(store, file), result, _with(order, entries))
 
 

@@ -1,6 +1,7 @@
 """Where the files of a run are: the same layout in a pod and on a laptop."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -71,6 +72,11 @@ class Workspace:
             outputs=root / "outputs",
             termination_log=root / "termination-log",
         )
+
+    @property
+    def started_at(self) -> datetime:
+        """Return when the pod was started: the kubelet has written the request then, which does not change (UTC)."""
+        return datetime.fromtimestamp(self.request.stat().st_mtime, UTC)
 
     @property
     def order(self) -> Path:

@@ -125,11 +125,14 @@ async def _signed(store: SeaweedFS, request: Request) -> Links:
     signed = await there.sign_uploads({folder + name: None for name in names}, ttl)
     shown = await there.sign_download(folder + _NAME, "attachment", _NAME, "application/json", ttl)
     entries = await there.sign_ledger(folder, secret.planned_entries(request.spec), ttl)
+    reads = {name: folder + name for name in secret.files_read(request.spec)}
+    found = await there.sign_reads(reads.values(), ttl)
     there.close()
     return Links(
         expires_at=signed.expires_at,
         uploads={name: signed.by_key[folder + name] for name in names},
         deliver_until=now + ttl,
+        reads={name: found[key] for name, key in reads.items()},
         downloads={_NAME: shown.url},
         downloads_expire_at=shown.expires_at,
         entries=entries,
