@@ -320,12 +320,22 @@ class TestEdited:
 
 class TestGone:
     def test_a_deleted_job_is_not_made_again(self) -> None:
-        decision = decide(facts(report(status=queued())))
+        assert decide(facts(report(status=queued()))).actions == (ReadResult(None),)
+        decision = decide(facts(report(status=queued()), stored=stored(None, "nothing is there")))
         status = decision.status
         assert status is not None
         assert (status.phase, status.reason) == (Phase.FAILED, Reason.JOB_DELETED)
         assert decision.actions == (DeleteSecret(SUBJECT.job_name),)
         assert decision.cleanup == (DiscardArtifacts(SUBJECT.run_id),)
+
+    def test_a_run_that_had_ended_well_has_succeeded_without_its_job(self) -> None:
+        """As when the operator is down, and somebody deletes the finished Job meanwhile."""
+        decision = decide(facts(report(status=queued()), stored=stored(result(SUBJECT))))
+        status = decision.status
+        assert status is not None
+        assert (status.phase, status.reason) == (Phase.SUCCEEDED, Reason.SUCCEEDED)
+        assert status.artifacts
+        assert DiscardArtifacts(SUBJECT.run_id) not in decision.cleanup
 
     def test_a_job_that_is_going_is_waited_for(self) -> None:
         decision = decide(facts(report(status=queued()), jobs=(job(SUBJECT, deleted=True),)))

@@ -106,10 +106,20 @@ def _without_job(facts: Facts, spec: ReportSpec) -> Decision:
             written = sharing.follow(facts, facts.first)
             return replace(written, cleanup=leftovers.of_others(facts))
         return Decision(actions=(StartRun(subject.job_name),)) if facts.turn is None else _wait(facts, facts.turn)
+    return _of_deleted_job(facts, spec)
+
+
+def _of_deleted_job(facts: Facts, spec: ReportSpec) -> Decision:
+    """Return the decision about a run whose Job is gone before its result was on record: it may have ended well."""
+    subject = facts.subject
     text = f"Job {subject.job_name} was deleted before its result was recorded. Edit the spec to run again."
-    cause = Cause(Reason.JOB_DELETED, text)
+    cause, attempt = Cause(Reason.JOB_DELETED, text), subject.status.attempt or 0
     if spec.destinations:
-        return _interrupted(facts, spec, None, Failed(cause, subject.status.attempt or 0))
+        return _interrupted(facts, spec, None, Failed(cause, attempt))
+    if facts.stored is None:
+        return Decision(actions=(ReadResult(None),))
+    if facts.stored.result is not None and facts.stored.result.run_id == subject.run_id:
+        return _finish(facts, _of_result(facts, spec, None, EndedWell(None, attempt), facts.stored))
     written = transition.to(facts, status.of_failure(facts, None, cause, attempt=None))
     tidy = (DiscardArtifacts(subject.run_id),)
     return replace(written, actions=(*written.actions, DeleteSecret(subject.job_name)), cleanup=tidy)
@@ -141,7 +151,7 @@ def _with_job(facts: Facts, spec: ReportSpec, job: Job) -> Decision:
     return _finish(facts, _of_result(facts, spec, job, found, facts.stored))
 
 
-def _of_result(facts: Facts, spec: ReportSpec, job: Job, ended: EndedWell, stored: Stored) -> ReportStatus:
+def _of_result(facts: Facts, spec: ReportSpec, job: Job | None, ended: EndedWell, stored: Stored) -> ReportStatus:
     if stored.result is None:
         missing = Cause(Reason.ARTIFACT_MISSING, stored.problem)
         return status.of_failure(facts, job, missing, ended.attempt)
