@@ -71,6 +71,21 @@ def test_a_channel_that_is_gone(ship: Ship, web: HttpServer, url: dict[str, Any]
     assert b"hidden-token" not in b"".join(shipment.stored().values())
 
 
+@pytest.mark.requirement("N1")
+@pytest.mark.parametrize("status", [502, 504])
+@pytest.mark.parametrize(("policy", "asked", "state"), [("Hold", 1, "Unknown"), ("Resend", 2, "Sent")])
+def test_a_gateway_that_got_no_answer(
+    *, ship: Ship, web: HttpServer, url: dict[str, Any], status: int, policy: str, asked: int, state: str
+) -> None:
+    """The chat behind it may have shown the message, and knows no ids."""
+    web.respond = lambda _: Answer(b"timed out", status) if len(web.asked) < 2 else Answer()
+    shipment = ship(chat(url) | {"onUnknown": policy})
+    post(shipment)
+    [entry] = shipment.ledger()
+    assert (len(web.asked), entry.state) == (asked, state)
+    assert entry.last_error is None or f"answered {status}" in entry.last_error
+
+
 def test_too_many_messages(ship: Ship, web: HttpServer, url: dict[str, Any]) -> None:
     web.respond = lambda _: Answer(status=429, headers={"Retry-After": "0"}) if len(web.asked) < 2 else Answer(b"ok")
     shipment = ship(chat(url))

@@ -99,7 +99,7 @@ def test_two_signing_secrets_are_two_signatures(ship: Ship, web: HttpServer, put
     assert asked.headers["webhook-signature"].split() == [signature_of(asked), signature_of(asked, other)]
 
 
-@pytest.mark.parametrize("status", [500, 503, 429, 408])
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 429, 408])
 def test_an_outage_is_tried_again_with_the_same_id(ship: Ship, web: HttpServer, status: int) -> None:
     web.respond = lambda _: Answer(status=status) if len(web.asked) < 3 else Answer()
     shipment = ship(hook(web.url))

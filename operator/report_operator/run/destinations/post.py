@@ -20,6 +20,9 @@ from report_operator.run.workspace import Workspace
 _TIMEOUT = httpx.Timeout(connect=10, read=30, write=30, pool=10)
 """Seconds; Standard Webhooks advises 15 to 30."""
 _PASSING = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
+_BEHIND = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
+"""What a gateway says that has passed the request on and got no answer that it understands, or none in time
+(RFC 9110, 15.6.3 and 15.6.5): the server behind it may have taken the request."""
 _SHOWN = 200
 """Characters of an answer that a message repeats."""
 _PORTS = 65_535
@@ -62,16 +65,22 @@ def secret_address(workspace: Workspace, selector: KeySelector) -> str:
     return web_address(secret_value(workspace, selector), f"key {selector.key!r} of Secret {selector.name!r}")
 
 
-def post(sender: httpx.Client, url: str, body: bytes, headers: dict[str, str], redact: Redact) -> Outcome:
+def post(
+    sender: httpx.Client, url: str, body: bytes, headers: dict[str, str], redact: Redact, *, has_id: bool
+) -> Outcome:
     """Send a body once, to a URL as `web_address` returns it. It may hold a token: messages name its origin only.
 
     What the server did not take for certain (no connection, an error status) has failed; when the connection ends
-    without an answer after something was sent, nobody knows. Raises RunError(NotAllowedByPolicy).
+    without an answer after something was sent, nobody knows. A gateway does not know either, but a body that `has_id`
+    can be sent again, because the receiver tells repetitions. Raises RunError(NotAllowedByPolicy).
     """
     place = _origin(url)
     try:
         with sender.stream("POST", url, content=body, headers=headers) as answer:
-            return Sent(f"HTTP {answer.status_code}") if answer.is_success else _refusal(place, answer, redact)
+            if answer.is_success:
+                return Sent(f"HTTP {answer.status_code}")
+            refusal = _refusal(place, answer, redact)
+            return Unknown(refusal.message) if answer.status_code in _BEHIND and not has_id else refusal
     except httpx.LocalProtocolError as error:
         return Failed(f"the request cannot be sent: {error}")
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:

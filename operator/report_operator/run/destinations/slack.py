@@ -39,7 +39,7 @@ class SlackChannel:
     def send(self, _entry: Entry) -> Outcome:
         """POST the message. Chats know no id of a message, so that a repetition is a second message."""
         headers = {"Content-Type": "application/json", "User-Agent": f"report-operator/{__version__}"}
-        return post(self._client, self._url, self._body, headers, self._redact)
+        return post(self._client, self._url, self._body, headers, self._redact, has_id=False)
 
     def probe(self) -> Outcome:
         """Ask whether a server is there."""

@@ -57,7 +57,7 @@ class WebhookChannel:
         }
         if self._keys:
             headers["webhook-signature"] = " ".join(signature(key, id_, now, self._body) for key in self._keys)
-        return post(self._client, self._url, self._body, headers, self._package.redact)
+        return post(self._client, self._url, self._body, headers, self._package.redact, has_id=True)
 
     def probe(self) -> Outcome:
         """Ask whether a server is there."""
