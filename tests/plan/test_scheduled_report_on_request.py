@@ -42,10 +42,18 @@ class TestRunNow:
         assert report["metadata"]["annotations"]["report-operator.io/run-now"] == "1"
 
     @pytest.mark.parametrize(
-        "written", ["2026-04-01", "2026-04-08/2026-04-01", "a/b", "2026-04-01T00:00:00/2026-05-01"]
+        "written",
+        [
+            "2026-04-01",
+            "2026-04-08/2026-04-01",
+            "a/b",
+            "2026-04-01T00:00:00/2026-05-01",
+            "0001-01-01/2026-01-01",
+            "2026-01-01/9999-12-31T23:59:59-05:00",
+        ],
     )
     def test_a_period_that_cannot_be_read_runs_nothing_and_says_so(self, written: str) -> None:
-        world = World.of("2026-05-04 08:00")
+        world = World.of("2026-05-04 08:00", timeZone="Europe/Berlin")
         world.annotate(run_now="1", run_period=written)
         world.operate()
         assert world.reports == {}

@@ -73,6 +73,10 @@ def test_a_good_spec() -> None:
             {"period": {"start": "2026-05-11T00:00:00Z", "end": "2026-05-11T00:00:00Z"}},
             "spec.period: end 2026-05-11T00:00:00+00:00 must be after start 2026-05-11T00:00:00+00:00",
         ),
+        (
+            {"period": {"start": "0001-01-01T00:00:00+05:00", "end": "2026-05-11T00:00:00Z"}},
+            "spec.period.start: 0001-01-01T00:00:00+05:00 must be a time from the years 1900 to 8999",
+        ),
         ({"template": {}}, "spec.template: set exactly one of name, configMapRef; now set: none"),
         (
             {"sources": [*GOOD["sources"], {"name": "two", **SOURCE, "http": {"url": "http://h/"}} | {"name": "two"}]},

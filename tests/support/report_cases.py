@@ -21,6 +21,18 @@ RULES = (
         Refused("spec.period.end", "2026-05-04T00:00:00Z", "spec.period: Invalid value: end must be after start"),
     ),
     rule(
+        "must be a time from the years 1900 to 8999",
+        (
+            ("spec.period.start", "1900-01-01T00:00:00Z"),
+            ("spec.period.start", "1899-12-31T23:00:00-01:00"),
+            ("spec.period.end", "8999-12-31T23:59:59Z"),
+        ),
+        Refused("spec.period.start", "0001-01-01T00:00:00+05:00", "spec.period.start: Invalid value: "),
+        Refused("spec.period.start", "1900-01-01T00:00:00+01:00", "must be a time from the years 1900 to 8999"),
+        Refused("spec.period.end", "9000-01-01T00:00:00Z", "must be a time from the years 1900 to 8999"),
+        Refused("spec.period.end", "9999-12-31T23:59:59-05:00", "must be a time from the years 1900 to 8999"),
+    ),
+    rule(
         "set exactly one of inline, configMap, http, sql",
         (("spec.sources[0]", {"name": "flights", "inline": ROW}),),
         Refused(

@@ -94,6 +94,8 @@ RULES = (
         "to must be after from",
         (("spec.backfill.to", "2026-01-01T00:00:01Z"),),
         Refused("spec.backfill.to", "2026-01-01T00:00:00Z", "spec.backfill: Invalid value: to must be after from"),
+        Refused("spec.backfill.from", "0001-01-01T00:00:00Z", "must be a time from the years 1900 to 8999"),
+        Refused("spec.backfill.to", "9999-12-31T00:00:00Z", "must be a time from the years 1900 to 8999"),
     ),
     rule(
         "the range is longer than ten years: use several, one after the other",

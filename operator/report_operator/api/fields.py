@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetJsonSchemaHandler
@@ -133,6 +133,15 @@ Duration = Annotated[str, Field(min_length=2, max_length=20, pattern=r"^([0-9]{1
 
 Time = AwareDatetime
 """RFC 3339 time with zone."""
+
+EARLIEST, END = datetime(1900, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""Bounds of a `Moment`, the second excluded: far enough from where the calendar ends for every zone and window."""
+IN_BOUNDS = "must be a time from the years 1900 to 8999"
+
+Moment = Annotated[
+    Time, Rule(rule=f"self >= timestamp('{EARLIEST:%FT%TZ}') && self < timestamp('{END:%FT%TZ}')", message=IN_BOUNDS)
+]
+"""A `Time` that users write."""
 
 PRESERVE = SchemaExtra({"x-kubernetes-preserve-unknown-fields": True})
 """Mark an object whose fields are not pruned; only where free JSON is the feature."""

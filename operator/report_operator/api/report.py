@@ -16,6 +16,7 @@ from report_operator.api.fields import (
     FreeJson,
     Line,
     Model,
+    Moment,
     Rule,
     Time,
     exactly_one,
@@ -57,9 +58,9 @@ class Period(Model):
         )
     )
 
-    start: Time
+    start: Moment
     """First moment of the period (RFC 3339)."""
-    end: Time
+    end: Moment
     """First moment after the period (RFC 3339)."""
 
 

@@ -12,8 +12,8 @@ from report_operator.api.fields import (
     Duration,
     FreeJson,
     Model,
+    Moment,
     Rule,
-    Time,
     between,
     list_map,
     rules,
@@ -84,15 +84,15 @@ class Backfill(Model):
         json_schema_extra=rules(
             Rule(rule="self.from < self.to", message="to must be after from"),
             Rule(
-                rule="self.from >= self.to || self.to - self.from <= duration('87840h')",
+                rule="self.from >= self.to || self.to <= self.from + duration('87840h')",
                 message="the range is longer than ten years: use several, one after the other",
             ),
         )
     )
 
-    from_: Annotated[Time, Field(alias="from")]
+    from_: Annotated[Moment, Field(alias="from")]
     """The earliest start of a period."""
-    to: Time
+    to: Moment
     """The latest end of a period. Slots that are not due yet are left to the schedule."""
 
 

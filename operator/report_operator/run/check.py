@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from report_operator.api.buckets import Azure
 from report_operator.api.destinations import KINDS as DESTINATION_KINDS
 from report_operator.api.destinations import OWN_HEADERS, RECIPIENTS, Email, Encryption, Webhook
-from report_operator.api.fields import Model, wire_name
+from report_operator.api.fields import EARLIEST, END, IN_BOUNDS, Model, wire_name
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import OWN_FILES
 from report_operator.api.sections import Block, Card
@@ -36,7 +36,12 @@ def _exactly_one(path: str, model: Model, members: Sequence[str]) -> Iterator[st
 
 
 def _period(spec: ReportSpec) -> Iterator[str]:
-    if spec.period and spec.period.start >= spec.period.end:
+    if spec.period is None:
+        return
+    for name, moment in (("start", spec.period.start), ("end", spec.period.end)):
+        if not EARLIEST <= moment < END:
+            yield f"spec.period.{name}: {moment.isoformat()} {IN_BOUNDS}"
+    if spec.period.start >= spec.period.end:
         end, start = spec.period.end.isoformat(), spec.period.start.isoformat()
         yield f"spec.period: end {end} must be after start {start}"
 

@@ -6,6 +6,7 @@ The token names the Reports, so that asking once runs once, whatever crashes in 
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from report_operator.api.fields import EARLIEST, END, IN_BOUNDS
 from report_operator.api.metadata import RUN_NOW_ANNOTATION, RUN_PERIOD_ANNOTATION, Trigger
 from report_operator.api.report import Period
 from report_operator.api.schedule_conditions import SlotReason
@@ -46,8 +47,10 @@ def read_period(text: str, zone: ZoneInfo) -> Period:
     start, _, end = text.partition("/")
     try:
         period = Period(start=_instant(start, zone), end=_instant(end, zone))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"{text} is not a period: write 2026-05-01/2026-05-08, or two RFC 3339 times") from error
+    if not (period.start >= EARLIEST and period.end < END):
+        raise ValueError(f"{text} is not a period: start and end {IN_BOUNDS}")
     if period.start >= period.end:
         raise ValueError(f"{text} is not a period: the end must be after the start")
     return period
