@@ -9,7 +9,7 @@ import pytest
 
 from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.deliveries import Deliveries, Delivery, DeliveryState, Entry, Problem
-from report_operator.api.metadata import REDELIVER_ANNOTATION
+from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION, REDELIVER_ANNOTATION
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.policy import Policy
 from report_operator.api.redelivery import MESSAGES_FILE, RedeliveryOrder, RedeliveryPhase
@@ -23,6 +23,7 @@ from report_operator.plan.facts import (
     DiscardArtifacts,
     Facts,
     ReadResult,
+    RenewLinks,
     Seal,
     StartRedelivery,
     StartRun,
@@ -141,6 +142,18 @@ class TestRequest:
             "Rendered": ("True", "Succeeded"),
             "Delivered": ("False", "DeliveryFailed"),
         }
+
+    @pytest.mark.requirement("N1")
+    def test_of_before_the_last_one_is_refused_while_its_job_is_there(self) -> None:
+        """Its ledger tells that all of it is sent: nothing would be, and it would seem to be done."""
+        status = failed()
+        status["redelivery"] = {"token": "t2", "phase": "Refused"}
+        decision = decide(asked(status, redeliveries=(redelivery_job(condition("Complete"), ttl=3600),)))
+        assert decision.status is not None
+        assert decision.status.redelivery is not None
+        assert (decision.status.redelivery.token, decision.status.redelivery.phase) == ("t1", RedeliveryPhase.REFUSED)
+        assert "another value" in (decision.status.redelivery.message or "")
+        assert wire(decide(asked(status)))["redelivery"]["phase"] == "Waiting"
 
     def test_then_starts_a_job_of_its_own(self) -> None:
         decision = decide(asked(taken_up()))
@@ -263,6 +276,15 @@ class TestGoingOn:
             "startTime": text(NOW - timedelta(seconds=20)),
         }
         assert status["jobName"] == FIRST.job_name
+
+    @pytest.mark.parametrize(("minutes", "due"), [(13, False), (12, True)])
+    def test_its_links_are_renewed_before_the_credentials_end(self, minutes: int, due: bool) -> None:
+        noted = {LINKS_EXPIRE_ANNOTATION: text(NOW + timedelta(minutes=minutes))}
+        mine = redelivery_job()
+        mine = mine.model_copy(update={"metadata": mine.metadata.model_copy(update={"annotations": noted})})
+        decision = decide(asked(under_way(), redeliveries=(mine,)))
+        wanted = RenewLinks(NAME, StartRedelivery(NAME, "t1", FAILED))
+        assert decision.cleanup == ((wanted,) if due else ())
 
     def test_a_second_look_changes_nothing(self) -> None:
         decision = decide(asked(under_way(), redeliveries=(redelivery_job(),)))

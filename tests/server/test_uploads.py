@@ -16,11 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
+from report_operator.api.conditions import Stage
 from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION
+from report_operator.api.redelivery import ORDER_FILE
 from report_operator.api.run import Links
 from tests.server.process import Operator, operator
 from tests.server.team import PATIENCE, Team
-from tests.support import seaweedfs
+from tests.server.test_redelivery import ask, order, redeliveries, work
+from tests.support import mail_server, seaweedfs
 from tests.support.cluster import eventually
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
 
@@ -127,6 +130,40 @@ class TestRenewal:
         tag = httpx.put(old.puts[0].url, content=b"first").raise_for_status().headers["ETag"]
         body = new.listing.format(parts=new.listed.format(number=1, etag=tag))
         httpx.post(new.complete.url, content=body).raise_for_status()
+
+    @pytest.mark.usefixtures("temporary")
+    def test_so_does_a_redelivery_and_is_about_the_same(self, team: Team, tmp_path: Path) -> None:
+        with mail_server.running() as post:
+            post.recipient_answer = lambda address: "550 no such user" if address.startswith("bob") else None
+            order(team, post, "ann@example.com", "bob@example.com")
+            work(team, team.job_of("weekly"), Stage.PUBLISH, tmp_path)
+            team.wait("weekly", "DeliveryFailed")
+            post.recipient_answer = lambda _: None
+            ask(team, "t1")
+            [job] = eventually(lambda: redeliveries(team) or None, PATIENCE, "the Job that sends again")
+            before, ordered = secret(team, job), datetime.now(UTC)
+            assert remembered(job) == links(before).expires_at
+
+            eventually(lambda: True if datetime.now(UTC) > ordered + timedelta(seconds=3) else None, 9, "later ends")
+            waiting = team.start_pod(job, "waits")
+            unschedulable = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+            team.patch("pods", f"{waiting}/status", {"status": {"conditions": [unschedulable]}})
+
+            def renewed() -> Json | None:
+                [found] = redeliveries(team)
+                return found if remembered(found) > remembered(job) else None
+
+            job = eventually(renewed, PATIENCE, "new links")
+            after = secret(team, job)
+            assert links(after).expires_at > links(before).expires_at
+            assert links(after).entries.keys() == links(before).entries.keys()
+            assert after["metadata"]["uid"] == before["metadata"]["uid"]
+            for name in ("request.json", ORDER_FILE.name):
+                assert after["data"][name] == before["data"][name]
+            team.api.delete(team.path("pods", waiting)).raise_for_status()
+            work(team, job, Stage.REDELIVER, tmp_path)
+            team.wait("weekly", "Succeeded")
+            assert sorted(post.recipients) == ["ann@example.com", "bob@example.com"]
 
     def test_one_that_does_not_has_a_secret_that_nobody_changes(self, team: Team, running: Operator) -> None:
         team.create("weekly")

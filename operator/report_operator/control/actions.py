@@ -77,8 +77,8 @@ class Actor:
                 await self.cluster.delete_secret(namespace, name)
             case DiscardArtifacts(run_id) | AbandonUploads(run_id) | RetainArtifacts(run_id):
                 await self._tidy(action, names.run_prefix(namespace, facts.subject.metadata.name, run_id))
-            case RenewLinks():
-                await self._renew_links(facts)
+            case RenewLinks(_, redelivery):
+                await self._renew_links(facts, redelivery)
             case Seal(name):
                 await self.cluster.expire_job(namespace, name, int(self.job_ttl.total_seconds()))
         return facts
@@ -128,8 +128,7 @@ class Actor:
 
     async def _start_redelivery(self, facts: Facts, wanted: StartRedelivery) -> Facts:
         spec = self._spec(facts.subject)
-        redeliverer = Redeliverer(self.store, JobMaker(self.cluster), self.link_maker, self.defaults)
-        return await redeliverer.start(facts, wanted, spec)
+        return await self._redeliverer.start(facts, wanted, spec)
 
     async def _read_result(self, subject: Subject, wanted: ReadResult) -> Stored:
         run_id, spec = wanted.run_id or subject.run_id, self._spec(subject)
@@ -159,14 +158,21 @@ class Actor:
         keys = {name: folder + name for name in there}
         return {name: StoredFile(sizes[key], self.store.uri(key), links.get(name)) for name, key in keys.items()}
 
-    async def _renew_links(self, facts: Facts) -> None:
-        if facts.job is not None:
-            spec = self._spec(facts.subject)
+    async def _renew_links(self, facts: Facts, redelivery: StartRedelivery | None) -> None:
+        spec = self._spec(facts.subject)
+        if redelivery is not None and facts.redelivery is not None:
+            await self._redeliverer.renew(facts, redelivery, spec, facts.redelivery)
+        elif redelivery is None and facts.job is not None:
             await self._run_links.renew(facts.subject, spec, facts.job, facts.rules, facts.now)
 
     @property
+    def _redeliverer(self) -> Redeliverer:
+        return Redeliverer(self.store, JobMaker(self.cluster), self.link_maker, self.defaults)
+
+    @property
     def _run_links(self) -> RunLinks:
-        return RunLinks(self.cluster, self.store, self.link_maker, int(parse_quantity(self.defaults.scratch_size)))
+        scratch_size = int(parse_quantity(self.defaults.scratch_size))
+        return RunLinks(JobMaker(self.cluster), self.store, self.link_maker, scratch_size)
 
     def _spec(self, subject: Subject) -> ReportSpec:
         """Return the spec as far as the platform team allows it."""

@@ -1,6 +1,7 @@
 """Makes the Job that sends again what a run has not delivered."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from report_operator.api.redelivery import RedeliveryOrder
 from report_operator.api.report import ReportSpec
@@ -8,9 +9,10 @@ from report_operator.api.run import LEDGER_FILE, Links
 from report_operator.control.jobs import JobMaker
 from report_operator.control.ledgers import Ledgers
 from report_operator.control.links import LinkMaker
-from report_operator.plan import names, redelivery_order, relay, secret
+from report_operator.plan import names, redelivery, redelivery_order, relay, renewal, secret
 from report_operator.plan.facts import Facts, StartRedelivery
 from report_operator.plan.job import RunDefaults
+from report_operator.plan.objects import Job
 from report_operator.plan.subject import Subject
 from report_operator.store.store import Store
 
@@ -27,19 +29,34 @@ class Redeliverer:
     async def start(self, facts: Facts, wanted: StartRedelivery, spec: ReportSpec) -> Facts:
         """Return the facts with the Job, or with what stands in its way; raises as `JobMaker.make`, StoreError."""
         subject, token = facts.subject, wanted.token
+        if await self.store.sizes(names.redelivery_prefix(subject.prefix, token)):
+            return replace(facts, nothing_to_send=redelivery.FOLLOWED)
         order = await self._order(subject, spec, wanted)
         if isinstance(order, str):
             return replace(facts, nothing_to_send=order)
-        links = await self._links(facts, spec, order, token)
+        links = await self._links(facts, spec, order, token, facts.now)
         of_run = secret.manifest(subject, spec, facts.rules.policy, links, facts.now)
-        made = await self.jobs.make(
-            subject,
-            redelivery_order.secret_manifest(subject, of_run, order, token),
-            redelivery_order.job_manifest(subject, spec, self.defaults, token),
-        )
+        of_secret = redelivery_order.secret_manifest(subject, of_run, order, token)
+        of_job = redelivery_order.job_manifest(subject, spec, self.defaults, token)
+        of_job["metadata"]["annotations"] = renewal.annotations(spec, links, facts.now)
+        made = await self.jobs.make(subject, of_secret, of_job)
         if isinstance(made, str):
             return replace(facts, refusal=made)
         return replace(facts, redeliveries=(*facts.redeliveries, made))
+
+    async def renew(self, facts: Facts, wanted: StartRedelivery, spec: ReportSpec, job: Job) -> None:
+        """Give a redelivery links that work longer, if the credentials do by now. Raises StoreError, ClusterError.
+
+        What it is about is read again, as the operator may read no Secret: the ledger stays as it is until its end.
+        """
+        subject = facts.subject
+        order = await self._order(subject, spec, wanted)
+        if isinstance(order, str):
+            return  # It has just ended: there is nothing left to send again.
+        links = await self._links(facts, spec, order, wanted.token, job.ordered_at)
+        of_run = secret.manifest(subject, spec, facts.rules.policy, links, job.ordered_at)
+        of_secret = redelivery_order.secret_manifest(subject, of_run, order, wanted.token)
+        await self.jobs.renew(job, of_secret, spec, links)
 
     async def _order(self, subject: Subject, spec: ReportSpec, wanted: StartRedelivery) -> RedeliveryOrder | str:
         """Return what is to be sent again, or why that cannot be told."""
@@ -56,13 +73,15 @@ class Redeliverer:
         order = redelivery_order.order(spec, ledger, wanted.states)
         return order if order.again else f"{LEDGER_FILE} in the store names no delivery that is to be sent again."
 
-    async def _links(self, facts: Facts, spec: ReportSpec, order: RedeliveryOrder, token: str) -> Links:
-        subject, now = facts.subject, facts.now
+    async def _links(
+        self, facts: Facts, spec: ReportSpec, order: RedeliveryOrder, token: str, ordered_at: datetime
+    ) -> Links:
+        subject = facts.subject
         ttl, keys = secret.links_ttl(spec), {name: subject.prefix + name for name in redelivery_order.WRITTEN}
         signed = await self.store.sign_uploads(dict.fromkeys(keys.values()), ttl)
         own_folder = names.redelivery_prefix(subject.prefix, token)
         outputs = [output.file_name for output in spec.outputs]
-        shown_for = secret.message_links_ttl(spec, now, now)
+        shown_for = secret.message_links_ttl(spec, ordered_at, facts.now)
         shown = await self.link_maker.sign_listed(subject.prefix, subject.metadata.name, spec, outputs, shown_for)
         reads = {name: subject.prefix + name for name in secret.files_read(spec)}
         found = await self.store.sign_reads(reads.values(), ttl)
@@ -70,10 +89,10 @@ class Redeliverer:
             expires_at=signed.expires_at,
             authorities=signed.authorities,
             uploads={name: signed.by_key[key] for name, key in keys.items()},
-            deliver_until=secret.deliver_until(spec, now),
+            deliver_until=secret.deliver_until(spec, ordered_at),
             reads={name: found[key] for name, key in reads.items()},
             downloads={name: links.download_url for name, links in shown.items()},
             downloads_expire_at=min((links.expire_at for links in shown.values()), default=None),
-            relay=relay.leave(facts.rules.relay, subject, spec, now + ttl),
+            relay=relay.leave(facts.rules.relay, subject, spec, ordered_at + ttl),
             entries=await self.store.sign_ledger(own_folder, order.again, ttl),
         )

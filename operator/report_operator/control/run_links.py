@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import LEDGER_FILE, Links
-from report_operator.cluster.client import Cluster
+from report_operator.control.jobs import JobMaker
 from report_operator.control.links import LinkMaker
-from report_operator.plan import artifacts, relay, renewal, secret, uploads
+from report_operator.plan import artifacts, relay, secret, uploads
 from report_operator.plan.objects import Job
 from report_operator.plan.policy import Rules
 from report_operator.plan.subject import Subject
@@ -19,7 +18,7 @@ from report_operator.store.store import Store
 class RunLinks:
     """Signs for runs."""
 
-    cluster: Cluster
+    jobs: JobMaker
     store: Store
     link_maker: LinkMaker
     scratch_size: int
@@ -62,9 +61,5 @@ class RunLinks:
     async def renew(self, subject: Subject, spec: ReportSpec, job: Job, rules: Rules, now: datetime) -> None:
         """Give a run links that work longer, if the credentials do by now. Raises StoreError, ClusterError."""
         links = await self.sign(subject, spec, rules, job.ordered_at, now)
-        if job.links_expire_at is not None and links.expires_at <= job.links_expire_at:
-            return
-        await self.cluster.replace_secret(secret.manifest(subject, spec, rules.policy, links, job.ordered_at))
-        noted = renewal.annotations(spec, links, job.ordered_at)
-        name, end = job.metadata.name, noted.get(LINKS_EXPIRE_ANNOTATION)
-        await self.cluster.annotate_job(subject.metadata.namespace, name, {LINKS_EXPIRE_ANNOTATION: end})
+        of_secret = secret.manifest(subject, spec, rules.policy, links, job.ordered_at)
+        await self.jobs.renew(job, of_secret, spec, links)

@@ -171,9 +171,11 @@ class AbandonUploads:
 
 @dataclass(frozen=True)
 class RenewLinks:
-    """Put new links into the Secret of a run that goes on."""
+    """Put new links into the Secret of a run or redelivery that goes on."""
 
     job_name: str
+    redelivery: StartRedelivery | None = None
+    """What the Job was made for; None for that of the run."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from report_operator.api.metadata import REDELIVER_ANNOTATION
 from report_operator.api.redelivery import TOKEN_LENGTH, Redelivery, RedeliveryPhase
 from report_operator.api.report import Artifact, ReportSpec, ReportStatus
 from report_operator.api.run import LEDGER_FILE, Outcome, Result
-from report_operator.plan import deliveries, names, policy, progress, status, transition
+from report_operator.plan import deliveries, names, policy, progress, renewal, status, transition
 from report_operator.plan.facts import (
     Action,
     Announcement,
@@ -24,6 +24,7 @@ from report_operator.plan.facts import (
     Facts,
     Question,
     ReadResult,
+    RenewLinks,
     Seal,
     StartRedelivery,
     Stored,
@@ -37,6 +38,8 @@ LOOK_AGAIN = timedelta(seconds=60)
 """At a Job that goes on or is refused: its own events come sooner."""
 ENDED_SOON = timedelta(seconds=10)
 """Until a Job that is being deleted is gone; for the case that its event is lost."""
+FOLLOWED = f"A request with this value was followed before. To send again, give {REDELIVER_ANNOTATION} another value."
+"""Why a value is refused that was used some requests ago: Job and ledger are named after it. The status has the last."""
 _UNDELIVERED = frozenset({DeliveryState.FAILED, DeliveryState.PENDING})
 _STATES = {"unknown": _UNDELIVERED | {DeliveryState.UNKNOWN}, "all": frozenset(DeliveryState)}
 """What a request with this word before a slash is about; any other, what is certain not to have arrived."""
@@ -120,13 +123,20 @@ def conclude(facts: Facts, known: Redelivery, problem: str = "", outcome: Outcom
 
 def _take_up(facts: Facts, token: str) -> Decision:
     """Write the request into the status, or why it is refused; only then is anything done for it."""
-    problem = _problem(facts, token)
+    problem = _followed(facts, token) or _problem(facts, token)
     if problem:
         return _refused(facts, facts.subject.status, token, problem)
     accepted = Redelivery(token=token, phase=RedeliveryPhase.WAITING)
     text = f"What has not been delivered is sent again ({REDELIVER_ANNOTATION}: {token[:100]})."
     written = transition.to(facts, status.of_redelivering(facts, accepted, Cause(Reason.REDELIVERING, text)))
     return replace(written, requeue_after=timedelta())
+
+
+def _followed(facts: Facts, token: str) -> str:
+    """Return what to say of a request whose Job is still there, before one is made; empty when there is none."""
+    known = facts.subject
+    name = names.redelivery_name(known.metadata.name, known.status.run_id or "", token)
+    return FOLLOWED if any(job.metadata.name == name for job in facts.redeliveries) else ""
 
 
 def _problem(facts: Facts, token: str) -> str:
@@ -199,7 +209,7 @@ def _start(facts: Facts, known: Redelivery, name: str) -> Decision:
     if problem:
         back = status.of_redelivered(facts, known, facts.subject.status.deliveries)
         return _refused(facts, back, known.token, problem)
-    return Decision(actions=(StartRedelivery(name, known.token, states(known.token)),))
+    return Decision(actions=(_ordered(known, name),))
 
 
 def _with_job(facts: Facts, known: Redelivery, spec: ReportSpec, job: Job) -> Decision:
@@ -219,7 +229,13 @@ def _with_job(facts: Facts, known: Redelivery, spec: ReportSpec, job: Job) -> De
     if cause.reason in (Reason.QUEUED, Reason.RUNNING):
         text = f"What has not been delivered is sent again: {cause.message}"
         cause = Cause(Reason.REDELIVERING, text, Stage.REDELIVER if found.phase is Phase.RUNNING else None)
-    return replace(_going(facts, running, cause), requeue_after=LOOK_AGAIN)
+    wanted = _ordered(known, job.metadata.name)
+    renewal_due = (RenewLinks(job.metadata.name, wanted),) if renewal.is_due(job, facts.now) else ()
+    return replace(_going(facts, running, cause), cleanup=renewal_due, requeue_after=LOOK_AGAIN)
+
+
+def _ordered(known: Redelivery, name: str) -> StartRedelivery:
+    return StartRedelivery(name, known.token, states(known.token))
 
 
 def _going(facts: Facts, known: Redelivery, cause: Cause) -> Decision:
