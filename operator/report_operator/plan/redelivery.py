@@ -39,7 +39,7 @@ LOOK_AGAIN = timedelta(seconds=60)
 ENDED_SOON = timedelta(seconds=10)
 """Until a Job that is being deleted is gone; for the case that its event is lost."""
 FOLLOWED = f"A request with this value was followed before. To send again, give {REDELIVER_ANNOTATION} another value."
-"""Why a value is refused that was used some requests ago: Job and ledger are named after it. The status has the last."""
+"""Why a value is refused that was used some requests ago: Job and ledger have its name, the status knows the last."""
 _UNDELIVERED = frozenset({DeliveryState.FAILED, DeliveryState.PENDING})
 _STATES = {"unknown": _UNDELIVERED | {DeliveryState.UNKNOWN}, "all": frozenset(DeliveryState)}
 """What a request with this word before a slash is about; any other, what is certain not to have arrived."""
