@@ -31,6 +31,14 @@ class TestConcurrency:
         world.run("2026-05-04 11:00")
         assert world.slots() == ["05-04 09:00", "05-04 11:00"]
 
+    def test_a_report_that_is_refused_replaces_nothing(self) -> None:
+        world = World.of("2026-05-04 08:00", **HOURLY, concurrencyPolicy="Replace")
+        world.run("2026-05-04 09:10", succeed=False)
+        world.refused = {"1000": "exceeded quota"}
+        world.operate(to="2026-05-04 10:00")
+        assert (world.cancelled, world.active()) == ([], world.made[:1])
+        assert world.status["skipped"]["reason"] == "ReportRefused"
+
     def test_replace_cancels_the_earlier_run(self) -> None:
         world = World.of("2026-05-04 08:00", **HOURLY, concurrencyPolicy="Replace")
         world.run("2026-05-04 10:10", succeed=False)

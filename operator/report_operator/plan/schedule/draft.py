@@ -57,7 +57,7 @@ class Draft:
                 waited_for.append(active[0].name)
                 continue
             admitted.append(run)
-            if self.spec.concurrency_policy is ConcurrencyPolicy.REPLACE:
+            if self.spec.concurrency_policy is ConcurrencyPolicy.REPLACE and run.name not in self.facts.refusals:
                 self.cancellations += [child.name for child in active if child.slot < slot]
         if waited_for:
             text = f"The slot of {slot:%Y-%m-%dT%H:%MZ} was skipped: not ended yet: {', '.join(waited_for)}."
