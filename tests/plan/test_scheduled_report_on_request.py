@@ -76,6 +76,19 @@ class TestRunNow:
         assert world.slots(trigger="manual") == ["05-04 09:00"]
         assert len(world.active()) == 2
 
+    @pytest.mark.parametrize("suspend", [True, False])
+    def test_while_every_variant_is_suspended_is_skipped_and_said_so(self, *, suspend: bool) -> None:
+        world = World.of("2026-05-04 08:00", **DAILY, variants=[{"name": "a", "suspend": True}], suspend=suspend)
+        world.annotate(run_now="1")
+        world.operate()
+        world.operate()
+        assert (world.reports, world.status["lastHandledRunNow"]) == ({}, "1")
+        assert (world.status["skipped"]["count"], world.status["skipped"]["reason"]) == (1, "VariantsSuspended")
+        assert world.told == ["VariantsSuspended"]
+        assert (
+            world.status["conditions"][0]["message"] == "Every variant is suspended; nothing runs, not by hand either."
+        )
+
     def test_of_a_schedule_that_cannot_be_followed_waits_for_the_edit(self) -> None:
         world = World.of("2026-05-04 08:00", schedule=["0 0 31 2 *"])
         world.annotate(run_now="1")

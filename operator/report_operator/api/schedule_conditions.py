@@ -61,3 +61,5 @@ class SlotReason(StrEnum):
     """Skipped: the API server refused the Report (admission, quota, policy)."""
     INVALID_RUN_PERIOD = "InvalidRunPeriod"
     """Skipped: the annotation for the period of a manual run cannot be read."""
+    VARIANTS_SUSPENDED = "VariantsSuspended"
+    """Skipped: a manual run was asked for while every variant is suspended."""

@@ -54,9 +54,11 @@ def conclude(subject: Subject, failures: Failures, rules: Rules) -> Conclusion:
 
 
 def _of_accepted(spec: ScheduledReportSpec, timing: Timing, failures: Failures) -> Conclusion:
-    if spec.suspend or not active_variants(spec):
-        what = "spec.suspend is set" if spec.suspend else "Every variant is suspended"
-        return Conclusion(ScheduleReason.SUSPENDED, f"{what}; runs start by hand only.", timing)
+    if not active_variants(spec):
+        text = "Every variant is suspended; nothing runs, not by hand either."
+        return Conclusion(ScheduleReason.SUSPENDED, text, timing)
+    if spec.suspend:
+        return Conclusion(ScheduleReason.SUSPENDED, "spec.suspend is set; runs start by hand only.", timing)
     if not timing.slots.lines:
         return Conclusion(ScheduleReason.ON_DEMAND, "There is no schedule; runs start by hand only.", timing)
     if spec.stop_after is not None and failures.in_a_row >= spec.stop_after:

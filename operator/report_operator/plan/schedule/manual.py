@@ -10,7 +10,7 @@ from report_operator.api.fields import EARLIEST, END, IN_BOUNDS
 from report_operator.api.metadata import RUN_NOW_ANNOTATION, RUN_PERIOD_ANNOTATION, Trigger
 from report_operator.api.report import Period
 from report_operator.api.schedule_conditions import SlotReason
-from report_operator.plan.schedule.draft import Draft
+from report_operator.plan.schedule.draft import Draft, active_variants
 from report_operator.plan.schedule.zone import first_instant
 
 TOKEN = 1024
@@ -27,6 +27,9 @@ def run_now(draft: Draft) -> str | None:
     token = subject.annotations.get(RUN_NOW_ANNOTATION, "")[:TOKEN]
     if not token or token == subject.status.last_handled_run_now:
         return subject.status.last_handled_run_now
+    if not active_variants(draft.spec):
+        draft.skip(SlotReason.VARIANTS_SUSPENDED, "A run was asked for, but every variant is suspended.", draft.now)
+        return token
     siblings = [child for child in draft.children.values() if child.token == token]
     asked = min((child.slot for child in siblings), default=draft.now)
     written = subject.annotations.get(RUN_PERIOD_ANNOTATION, "")
