@@ -306,6 +306,7 @@ def own_store(tmp_path: Path) -> Iterator[seaweedfs.Server]:
         yield server
 
 
+@pytest.mark.requirement("N1")
 def test_the_store_is_away_for_a_minute_in_the_middle(
     *,
     own_store: seaweedfs.Server,

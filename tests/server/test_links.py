@@ -140,7 +140,7 @@ class TestOffSwitch:
         assert (sent.downloads, sent.downloads_expire_at) == ({}, None)
 
 
-@pytest.mark.requirement("A9")
+@pytest.mark.requirement("A9", "D7")
 def test_a_link_in_a_message_works_for_its_time_however_late_it_is_sent(team: Team, running: Operator) -> None:
     hook = {"name": "hook", "webhook": {"url": "https://example.com/"}}
     sent = links_of(team, "late", destinations=[hook], download={"urlTTL": "1h"}, run={"timeout": "3h"})

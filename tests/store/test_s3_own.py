@@ -86,7 +86,7 @@ class TestAuthority:
 
 
 class TestRole:
-    @pytest.mark.requirement("A9")
+    @pytest.mark.requirement("A9", "N9")
     async def test_a_link_ends_with_the_keys_of_the_role_and_says_so(
         self, settings: S3Settings, own: SeaweedFS, http: httpx.AsyncClient
     ) -> None:
