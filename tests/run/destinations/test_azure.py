@@ -199,6 +199,28 @@ def test_where_the_policy_lets_it_go(
     assert web.asked == []
 
 
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_redirects_are_not_followed(ship: Ship, web: HttpServer, lake: Callable[..., Any], status: int) -> None:
+    with http_server.running("127.0.0.2") as elsewhere:
+        web.respond = lambda _: Answer(status=status, headers={"Location": f"{elsewhere.url}/secret"})
+        shipment = ship(lake(accountURL=f"{web.url}/{ACCOUNT}"))
+        sent(shipment)
+        assert elsewhere.asked == []
+    assert f"/{CONTAINER} refuses a file: {status} " in failure(shipment)
+    assert failure(shipment).endswith(": redirects are not followed, correct azure.accountURL")
+
+
+@pytest.mark.parametrize("status", [200, 201, 403])
+def test_a_server_that_is_no_azure_is_not_repeated(
+    ship: Ship, web: HttpServer, lake: Callable[..., Any], status: int
+) -> None:
+    headers = {"Last-Modified": "soon", "Content-MD5": "!", "Content-Type": "application/xml"}
+    web.respond = lambda _: Answer(b"internal-page", status, headers)
+    shipment = ship(lake(accountURL=f"{web.url}/{ACCOUNT}"))
+    sent(shipment)
+    assert "internal-page" not in failure(shipment)
+
+
 def test_an_outage_is_tried_again(ship: Ship, web: HttpServer, lake: Callable[..., Any]) -> None:
     def respond(_: Asked) -> Answer:
         return Answer(b"", 503 if len(web.asked) < 3 else 201)

@@ -4,21 +4,26 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
 import google_crc32c
 import pytest
 from google.auth import iam
+from google.auth.exceptions import RefreshError
+from google.oauth2 import service_account
 
 from report_operator.api.deliveries import DeliveryState
+from report_operator.api.policy import Policy
 from report_operator.api.preflight import ProbeOrder
 from report_operator.api.run import Request
 from report_operator.run.destinations.copies import PART
+from report_operator.run.destinations.gcs_session import session
 from report_operator.run.preflight import probe
 from report_operator.run.workspace import Workspace
 from tests.run.destinations.conftest import sent, under_policy
-from tests.support import fake_gcs
+from tests.support import fake_gcs, http_server
 from tests.support.fake_gcs import ACCOUNT, BUCKET, FakeGcs
 from tests.support.http_server import Answer, Asked, HttpServer
 from tests.support.ports import free_ports
@@ -215,6 +220,109 @@ def test_where_the_policy_lets_it_go(ship: Ship, web: HttpServer, lake: Callable
     sent(shipment)
     assert "not allowed by the platform team: bucketNetworks: 127.0.0.1 is not public" in failure(shipment)
     assert web.asked == []
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[HttpServer]:
+    """A server that nobody is to be sent to."""
+    with http_server.running("127.0.0.2") as server:
+        server.answer("internal-page", status=403)
+        yield server
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+@pytest.mark.parametrize("path", ["/token", "/upload"])
+def test_redirects_are_not_followed(
+    *, ship: Ship, web: HttpServer, lake: Callable[..., Any], elsewhere: HttpServer, path: str, status: int
+) -> None:
+    there = Answer(status=status, headers={"Location": f"{elsewhere.url}/secret"})
+    web.respond = lambda asked: there if asked.path.startswith(path) else Answer(TOKEN)
+    shipment = ship(lake(endpoint=web.url))
+    sent(shipment)
+    assert f"{status}" in failure(shipment)
+    assert elsewhere.asked == []
+
+
+def test_redirects_to_impersonate_are_not_followed(
+    ship: Ship, web: HttpServer, lake: Callable[..., Any], elsewhere: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iam, "_IAM_ENDPOINT", f"{web.url}/impersonate/{{}}")
+    there = Answer(b"internal-page", 307, {"Location": elsewhere.url})
+    web.respond = lambda asked: there if asked.path.startswith("/impersonate") else Answer(TOKEN)
+    shipment = ship(lake(impersonate=OTHER, endpoint=web.url))
+    sent(shipment)
+    assert "internal" not in failure(shipment)
+    assert elsewhere.asked == []
+
+
+def test_an_upload_goes_on_only_where_the_policy_lets_it(
+    ship: Ship, web: HttpServer, lake: Callable[..., Any], elsewhere: HttpServer
+) -> None:
+    """A store names the URL for the parts of a large file."""
+    there = Answer(headers={"Location": f"{elsewhere.url}/secret"})
+    web.respond = lambda asked: there if asked.path.startswith("/upload") else Answer(TOKEN)
+    allowed = Policy.read({"bucketNetworks": ["127.0.0.1/32"]})
+    shipment = ship(lake(endpoint=web.url))
+    (shipment.workspace.outputs / "report.pdf").write_bytes(bytes(PART + 1))
+    sent(replace(shipment, request=shipment.request.model_copy(update={"policy": allowed})))
+    assert "bucketNetworks: 127.0.0.2 is not public" in failure(shipment)
+    assert elsewhere.asked == []
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>internal-page</html>",
+        '["internal-page"]',
+        '{"page": "internal-page"}',
+        '{"error": {"text": "internal-page"}}',
+        '{"access_token": ["internal-page"]}',
+        '{"access_token": "x", "expires_in": "internal-page"}',
+    ],
+)
+def test_what_is_no_answer_of_a_server_for_tokens_is_not_told(web: HttpServer, body: str, status: int) -> None:
+    web.answer(body, status)
+    info = json.loads(fake_gcs.service_account_key(f"{web.url}/token"))
+    own = service_account.Credentials.from_service_account_info(info, scopes=["x"])
+    with pytest.raises(RefreshError, match=rf"^HTTP {status}, and not the answer of a server for tokens") as raised:
+        session(own, f"{web.url}/token", lambda _: None).get(f"{web.url}/x")
+    assert "internal" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"endpoint": "https://[x"}, "gcs.endpoint (https://[x) is no web address: write it as https://HOST"),
+        ({"endpoint": "https://s.example:99999"}, "gcs.endpoint (https://s.example:99999) is no web address: write"),
+        (
+            {"endpoint": "https://s.example\\@127.0.0.1"},
+            "@127.0.0.1) is no address of a store: write it as https://HOST",
+        ),
+        (
+            {"universe_domain": "evil.example"},
+            "of Secret 'odd' has universe_domain 'evil.example': use a key of google",
+        ),
+        ({"token_uri": "oauth2.googleapis.com/token"}, "token_uri of the key in gcs.keyFrom is no web address: write"),
+    ],
+)
+def test_what_the_author_has_to_mend(
+    *, ship: Ship, web: HttpServer, lake: Callable[..., Any], put_secret: PutSecret, fields: dict[str, Any], says: str
+) -> None:
+    key = json.loads(fake_gcs.service_account_key(f"{web.url}/token"))
+    place = {"endpoint": fields["endpoint"]} if "endpoint" in fields else {}
+    odd = put_secret("odd", "key.json", json.dumps(key | fields))
+    shipment = ship(lake(**place, keyFrom=odd))
+    sent(shipment)
+    assert says in failure(shipment)
+    assert (shipment.ledger()[0].attempts, web.asked) == (1, [])
+
+
+def test_a_server_that_is_no_google_cloud_storage(ship: Ship, web: HttpServer, lake: Callable[..., Any]) -> None:
+    web.respond = lambda asked: Answer(TOKEN if asked.path == "/token" else b"<html>Welcome</html>")
+    shipment = ship(lake(endpoint=web.url))
+    sent(shipment)
+    assert failure(shipment) == "gs://reports: the answer is not that of Google Cloud Storage: correct gcs.endpoint"
 
 
 def test_a_store_that_is_not_there(ship: Ship, lake: Callable[..., Any]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from report_operator.api.deliveries import DeliveryState
 from tests.run.destinations.conftest import sent
-from tests.support import seaweedfs
+from tests.support import http_server, seaweedfs
 from tests.support.http_server import Answer, Asked, HttpServer
 from tests.support.ports import free_ports
 from tests.support.seaweedfs import ACCESS_KEY, SECRET_KEY, SeaweedFS
@@ -235,6 +235,53 @@ def test_a_pod_without_identity(ship: Ship, lake: Lake, pod: Callable[..., None]
         "s3://lake: the run's pod has no identity of AWS: set s3.accessKey, or run.serviceAccountName to a"
         " ServiceAccount with a role (IRSA, Pod Identity)"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"endpoint": "http://min_io:9000"}, "s3.endpoint (http://min_io:9000) is no address of an S3: the parts of a"),
+        ({"endpoint": "http://:80"}, "s3.endpoint (http://:80) is no web address: write it as https://HOST/PATH"),
+        ({"endpoint": "http://[x"}, "s3.endpoint (http://[x) is no web address: write it as https://HOST/PATH"),
+        ({"endpoint": "http://a..b"}, "s3.endpoint (http://a..b) is no web address: write it as https://HOST/PATH"),
+        (
+            {"endpoint": "http://127.0.0.1\\@s3.example"},
+            "@s3.example) is no address of a store: write it as https://HOST",
+        ),
+        ({"region": "-"}, "s3://lake: Provided region_name '-' doesn't match a supported format."),
+    ],
+)
+def test_what_the_author_has_to_mend(ship: Ship, lake: Lake, fields: dict[str, Any], says: str) -> None:
+    shipment = ship(lake(**fields))
+    sent(shipment)
+    [entry] = shipment.ledger()
+    assert (entry.state, entry.attempts) == (DeliveryState.FAILED, 1)
+    assert says in (entry.last_error or "")
+
+
+@pytest.mark.parametrize("body", [b"", b"internal-page", b"<html>internal-page</html>"])
+def test_a_server_that_is_no_s3(
+    ship: Ship, web: HttpServer, lake: Lake, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("report_operator.run.destinations.s3._PART", 10)
+    web.answer(body)
+    shipment = ship(lake(endpoint=web.url))
+    sent(shipment)
+    [entry] = shipment.ledger()
+    assert entry.state is DeliveryState.FAILED
+    assert "internal-page" not in (entry.last_error or "")
+    assert "a fault of report-operator" not in (entry.last_error or "")
+
+
+@pytest.mark.parametrize("status", [301, 307])
+def test_redirects_are_not_followed(ship: Ship, web: HttpServer, lake: Lake, status: int) -> None:
+    with http_server.running("127.0.0.2") as elsewhere:
+        headers = {"Location": f"{elsewhere.url}/secret", "x-amz-bucket-region": "eu-west-1"}
+        web.respond = lambda _: Answer(status=status, headers=headers)
+        shipment = ship(lake(endpoint=web.url))
+        sent(shipment)
+        assert elsewhere.asked == []
+    assert f"s3://lake refuses a file: {status} " in (shipment.ledger()[0].last_error or "")
 
 
 def test_an_outage_is_tried_again(ship: Ship, web: HttpServer, lake: Lake) -> None:

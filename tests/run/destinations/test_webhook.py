@@ -15,7 +15,7 @@ import pytest
 from report_operator.api.deliveries import DeliveryState, Entry
 from report_operator.api.run import Message
 from report_operator.run import delivery
-from report_operator.run.destinations.post import web_address
+from report_operator.run.destinations.address import web_address
 from report_operator.run.failure import RunError
 from report_operator.run.publish import publish
 from tests.run.conftest import PERIOD

@@ -48,7 +48,7 @@ class AzureChannel:
 
     def send(self, _entry: Entry) -> Outcome:
         """Copy every file, the last one last. Raises RunError(NotAllowedByPolicy)."""
-        check_endpoint(self._client.url, self._package)
+        check_endpoint(self._client.url, f"azure.{self._field}", self._package)
         try:
             for file in self._package.files:
                 self._put(file)
@@ -81,6 +81,11 @@ class AzureChannel:
         return f"{self._client.primary_endpoint}".partition("?")[0]
 
     @property
+    def _field(self) -> str:
+        """Return which field names the account."""
+        return "connectionStringFrom" if self._azure.connection_string_from else "accountURL"
+
+    @property
     def _folder(self) -> str:
         return folder(self._azure.prefix, self._package)
 
@@ -90,6 +95,7 @@ class AzureChannel:
             "max_single_put_size": PART,
             "max_block_size": PART,
             "retry_total": 0,
+            "permit_redirects": False,
             "connection_timeout": 10,
             "read_timeout": 60,
         }
@@ -101,8 +107,9 @@ class AzureChannel:
             return ContainerClient(azure.account_url or "", azure.container, self._credential(), **options)
         except ValueError as error:
             # The library's text could quote the Secret.
-            field = "connectionStringFrom" if azure.connection_string_from else "accountURL"
-            text = f"azure.{field} is not usable: copy it anew from the storage account's page in the Azure portal"
+            text = (
+                f"azure.{self._field} is not usable: copy it anew from the storage account's page in the Azure portal"
+            )
             raise RunError(Reason.INVALID_SPEC, text) from error
 
     def _credential(self) -> Any:
@@ -145,4 +152,6 @@ class AzureChannel:
         code = getattr(error, "error_code", None)
         said = str(getattr(code, "value", code) or error.reason or "")
         way_out = "" if passing else f": {_WAYS_OUT[status]}" if status in _WAYS_OUT else ""
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            way_out = f": redirects are not followed, correct azure.{self._field}"
         return Failed(f"{self._place} refuses a file: {status} {said}{way_out}", passing=passing)

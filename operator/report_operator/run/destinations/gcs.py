@@ -10,6 +10,7 @@ import google.auth
 import requests
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth import impersonated_credentials
+from google.auth.credentials import DEFAULT_UNIVERSE_DOMAIN
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, RefreshError
 from google.auth.exceptions import TransportError as AuthTransportError
 from google.cloud import storage
@@ -22,6 +23,7 @@ from report_operator.api.deliveries import Entry
 from report_operator.api.run import StoredFile
 from report_operator.api.sources import KeySelector
 from report_operator.run.destinations.copies import PART, check_endpoint, folder, metadata
+from report_operator.run.destinations.gcs_session import session
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent
 from report_operator.run.destinations.package import Package
 from report_operator.run.failure import RunError
@@ -32,6 +34,7 @@ _IAM_SCOPE = "https://www.googleapis.com/auth/iam"
 _TIMEOUT = (10, 60)
 """Seconds to connect, and between two pieces of an answer."""
 _PASSING_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_ERRORS = (GoogleAPICallError, GoogleAuthError, DataCorruption, requests.exceptions.RequestException)
 _WAYS_OUT: dict[int, str] = {
     HTTPStatus.NOT_FOUND: "correct gcs.bucket, or make the bucket",
     HTTPStatus.UNAUTHORIZED: "use a key that is valid",
@@ -57,31 +60,26 @@ class GcsChannel:
 
     def send(self, _entry: Entry) -> Outcome:
         """Copy every file, the last one last. Raises RunError(NotAllowedByPolicy)."""
-        check_endpoint(self._gcs.endpoint, self._package)
-        check_endpoint(self._key["token_uri"] if self._key else None, self._package)
+        if self._gcs.endpoint:
+            self._check(self._gcs.endpoint)
+        if self._key:
+            check_endpoint(self._key["token_uri"], "token_uri of the key in gcs.keyFrom", self._package)
         try:
             bucket = self._client().bucket(self._gcs.bucket)
             for file in self._package.files:
                 self._put(bucket, file)
-        except GoogleAPICallError as error:
-            return self._refusal(error)
-        except GoogleAuthError as error:
-            return self._no_credentials(error)
-        except DataCorruption as error:
-            return Failed(f"{self._place}: a file was damaged on its way: {error}", passing=True)
-        except requests.exceptions.SSLError as error:
-            return Failed(f"{self._place}: {error}")
-        except requests.exceptions.RequestException as error:
-            return Failed(f"{self._place} cannot be reached: {error}", passing=True, out_of_reach=True)
+        except _ERRORS as error:
+            return self._failure(error)
         return Sent(f"{self._place}/{self._folder}")
 
     def probe(self) -> Outcome:
         """Write and delete the file; who may write and not delete can be sent to all the same."""
         outcome = self.send(Entry(destination=""))
-        with contextlib.suppress(GoogleAPICallError, GoogleAuthError, requests.exceptions.RequestException):
-            bucket = self._client().bucket(self._gcs.bucket)
-            for file in self._package.files:
-                bucket.blob(f"{self._folder}/{file.name}").delete(timeout=_TIMEOUT, retry=None)
+        if isinstance(outcome, Sent):
+            with contextlib.suppress(*_ERRORS):
+                bucket = self._client().bucket(self._gcs.bucket)
+                for file in self._package.files:
+                    bucket.blob(f"{self._folder}/{file.name}").delete(timeout=_TIMEOUT, retry=None)
         return outcome
 
     def close(self) -> None:
@@ -108,7 +106,12 @@ class GcsChannel:
 
     def _client(self) -> Any:
         options = {"api_endpoint": self._gcs.endpoint} if self._gcs.endpoint else None
-        return storage.Client(project=None, credentials=self._credentials(), client_options=options)
+        credentials = self._credentials()
+        way = session(credentials, self._key["token_uri"] if self._key else "", self._check)
+        return storage.Client(project=None, credentials=credentials, client_options=options, _http=way)
+
+    def _check(self, url: str) -> None:
+        check_endpoint(url, f"gcs.endpoint ({self._gcs.endpoint})", self._package)
 
     def _credentials(self) -> Any:
         scopes = [_IAM_SCOPE if self._gcs.impersonate else _SCOPE]
@@ -122,10 +125,27 @@ class GcsChannel:
             source_credentials=own, target_principal=self._gcs.impersonate, target_scopes=[_SCOPE]
         )
 
+    def _failure(self, error: Exception) -> Failed:
+        match error:
+            case GoogleAPICallError():
+                return self._refusal(error)
+            case GoogleAuthError():
+                return self._no_credentials(error)
+            case DataCorruption():
+                return Failed(f"{self._place}: a file was damaged on its way: {error}", passing=True)
+            case requests.exceptions.SSLError():
+                return Failed(f"{self._place}: {error}")
+            case requests.exceptions.JSONDecodeError():
+                return Failed(f"{self._place}: the answer is not that of Google Cloud Storage: correct gcs.endpoint")
+            case _:
+                return Failed(f"{self._place} cannot be reached: {error}", passing=True, out_of_reach=True)
+
     def _refusal(self, error: GoogleAPICallError) -> Failed:
         status = int(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
         passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING_STATUS
         way_out = "" if passing else f": {_WAYS_OUT[status]}" if status in _WAYS_OUT else ""
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            way_out = ": redirects are not followed, correct gcs.endpoint"
         return Failed(f"{self._place} refuses a file: {status} {_said(error)}{way_out}", passing=passing)
 
     def _no_credentials(self, error: GoogleAuthError) -> Failed:
@@ -153,12 +173,16 @@ def _service_account(package: Package, selector: KeySelector) -> dict[str, Any]:
 
     Raises RunError.
     """
+    name = f"gcs.keyFrom: key {selector.key!r} of Secret {selector.name!r}"
     try:
         found = json.loads(secret_value(package.workspace, selector))
         if isinstance(found, dict) and found.get("type") == "service_account":
-            service_account.Credentials.from_service_account_info(found)
-            return found
+            made = service_account.Credentials.from_service_account_info(found)
+            if made.universe_domain == DEFAULT_UNIVERSE_DOMAIN:
+                return found
+            text = f"{name} has universe_domain {made.universe_domain!r}: use a key of {DEFAULT_UNIVERSE_DOMAIN}"
+            raise RunError(Reason.INVALID_SPEC, text)
     except (ValueError, GoogleAuthError):
         pass  # The text could quote the key.
-    text = f"gcs.keyFrom: key {selector.key!r} of Secret {selector.name!r} is no JSON key of a service account"
+    text = f"{name} is no JSON key of a service account"
     raise RunError(Reason.INVALID_SPEC, f"{text}: make one with `gcloud iam service-accounts keys create`")

@@ -7,15 +7,10 @@ from http import HTTPStatus
 
 import httpx
 
-from report_operator.api.conditions import Reason
 from report_operator.api.networks import Reach
-from report_operator.api.sources import KeySelector
 from report_operator.run import guard
 from report_operator.run.destinations import retry_after
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent, Unknown
-from report_operator.run.failure import RunError
-from report_operator.run.mounts import secret_value
-from report_operator.run.workspace import Workspace
 
 _TIMEOUT = httpx.Timeout(connect=10, read=30, write=30, pool=10)
 """Seconds; Standard Webhooks advises 15 to 30."""
@@ -25,7 +20,6 @@ _BEHIND = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 (RFC 9110, 15.6.3 and 15.6.5): the server behind it may have taken the request."""
 _SHOWN = 200
 """Characters of an answer that a message repeats."""
-_PORTS = 65_535
 _READ = 65_536
 """Bytes of an answer, at most, that has something to say."""
 
@@ -41,28 +35,6 @@ def client(trust: ssl.SSLContext, reach: Reach | None) -> httpx.Client:
     limits = httpx.Limits(max_keepalive_connections=0)
     way = guard.transport(reach, "", trust)
     return httpx.Client(verify=trust, timeout=_TIMEOUT, limits=limits, transport=way, follow_redirects=False)
-
-
-def web_address(url: str, field: str) -> str:
-    """Return a URL that has a scheme and the name of a host; raises RunError(InvalidSpec) for another.
-
-    `field` is what messages call it: the URL itself may hold a token.
-    """
-    try:
-        parts = httpx.URL(url)
-        parts.raw_host.decode().encode("idna")  # As the resolver will: it refuses labels that are empty or too long.
-        named = bool(parts.host) and "%" not in parts.host
-        is_usable = named and parts.scheme in ("http", "https") and (parts.port or 0) <= _PORTS
-    except (httpx.InvalidURL, UnicodeError):
-        is_usable = False
-    if not is_usable:
-        raise RunError(Reason.INVALID_SPEC, f"{field} is no web address: write it as https://HOST/PATH")
-    return url
-
-
-def secret_address(workspace: Workspace, selector: KeySelector) -> str:
-    """Return the URL in a Secret; raises RunError as `secret_value` and `web_address`."""
-    return web_address(secret_value(workspace, selector), f"key {selector.key!r} of Secret {selector.name!r}")
 
 
 def post(

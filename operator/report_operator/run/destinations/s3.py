@@ -15,14 +15,18 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
     SSLError,
+    ValidationError,
 )
+from botocore.parsers import ResponseParserError
 
 from report_operator.api.buckets import S3
+from report_operator.api.conditions import Reason
 from report_operator.api.deliveries import Entry
 from report_operator.api.run import StoredFile
 from report_operator.run.destinations.copies import check_endpoint, folder, metadata
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent
 from report_operator.run.destinations.package import Package
+from report_operator.run.failure import RunError
 from report_operator.run.mounts import secret_value
 
 _PASSING_CODES = frozenset(
@@ -51,7 +55,8 @@ class S3Channel:
 
     def send(self, _entry: Entry) -> Outcome:
         """Copy every file, the last one last. Raises RunError(NotAllowedByPolicy)."""
-        check_endpoint(self._s3.endpoint, self._package)
+        if self._s3.endpoint:
+            check_endpoint(self._s3.endpoint, self._field, self._package)
         try:
             client = self._client()
             for file in self._package.files:
@@ -61,8 +66,10 @@ class S3Channel:
         except (NoCredentialsError, PartialCredentialsError):
             way_out = "set s3.accessKey, or run.serviceAccountName to a ServiceAccount with a role (IRSA, Pod Identity)"
             return Failed(f"{self._place}: the run's pod has no identity of AWS: {way_out}")
-        except (ParamValidationError, SSLError) as error:
+        except (ParamValidationError, ValidationError, SSLError) as error:
             return Failed(f"{self._place}: {error}")
+        except (ResponseParserError, KeyError):  # Nothing of the answer is told.
+            return Failed(f"{self._place}: the answer is not that of an S3: correct {self._field}")
         except BotoCoreError as error:
             return Failed(f"{self._place} cannot be reached: {error}", passing=True, out_of_reach=True)
         return Sent(f"{self._place}/{self._folder}")
@@ -70,9 +77,10 @@ class S3Channel:
     def probe(self) -> Outcome:
         """Write and delete the file; who may write and not delete can be sent to all the same."""
         outcome = self.send(Entry(destination=""))
-        with contextlib.suppress(ClientError, BotoCoreError):
-            for file in self._package.files:
-                self._client().delete_object(Bucket=self._s3.bucket, Key=f"{self._folder}/{file.name}")
+        if isinstance(outcome, Sent):
+            with contextlib.suppress(ClientError, BotoCoreError, ResponseParserError):
+                for file in self._package.files:
+                    self._client().delete_object(Bucket=self._s3.bucket, Key=f"{self._folder}/{file.name}")
         return outcome
 
     def close(self) -> None:
@@ -81,6 +89,10 @@ class S3Channel:
     @property
     def _place(self) -> str:
         return f"s3://{self._s3.bucket}"
+
+    @property
+    def _field(self) -> str:
+        return f"s3.endpoint ({self._s3.endpoint})"
 
     @property
     def _folder(self) -> str:
@@ -108,7 +120,13 @@ class S3Channel:
         session = boto3.Session(region_name=self._s3.region, **(self._role_keys() if self._s3.role else self._keys))
         style = {"addressing_style": "path" if self._s3.path_style else "virtual"}
         options = _options(s3=style, signature_version="s3v4", request_checksum_calculation="when_required")
-        return session.client("s3", endpoint_url=self._s3.endpoint, config=options, verify=self._verify)
+        try:
+            return session.client("s3", endpoint_url=self._s3.endpoint, config=options, verify=self._verify)
+        except BotoCoreError:
+            raise  # Of the region; some are ValueErrors, too.
+        except ValueError as error:
+            text = f"{self._field} is no address of an S3: the parts of a host have letters, digits and hyphens"
+            raise RunError(Reason.INVALID_SPEC, text) from error
 
     def _role_keys(self) -> dict[str, str]:
         """Return the short-lived keys of the role, new ones for every try."""

@@ -10,9 +10,10 @@ from report_operator import __version__
 from report_operator.api.deliveries import Entry
 from report_operator.api.destinations import Slack
 from report_operator.api.run import Message
+from report_operator.run.destinations.address import secret_address
 from report_operator.run.destinations.outcome import Outcome
 from report_operator.run.destinations.package import Package
-from report_operator.run.destinations.post import client, post, reach, secret_address
+from report_operator.run.destinations.post import client, post, reach
 from report_operator.run.destinations.trust import trust
 from report_operator.run.message import escape_chat, with_links, written_expiry
 

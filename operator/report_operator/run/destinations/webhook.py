@@ -14,9 +14,10 @@ from report_operator.api.conditions import Reason
 from report_operator.api.deliveries import Entry
 from report_operator.api.destinations import Webhook
 from report_operator.api.run import StoredFile
+from report_operator.run.destinations.address import secret_address, web_address
 from report_operator.run.destinations.outcome import Outcome
 from report_operator.run.destinations.package import Package
-from report_operator.run.destinations.post import client, post, reach, secret_address, web_address
+from report_operator.run.destinations.post import client, post, reach
 from report_operator.run.destinations.trust import trust
 from report_operator.run.failure import RunError
 from report_operator.run.mounts import header_value, secret_value
