@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -14,6 +14,7 @@ from report_operator.api.policy import Policy
 from report_operator.api.preflight import ORDER_VARIABLE, ProbeAnswer, ProbeOrder
 from report_operator.api.relay import Access
 from report_operator.api.run import Request
+from report_operator.run.destinations.email import EmailChannel
 from report_operator.run.preflight import probe
 from report_operator.run.workspace import Workspace
 from tests.support import mail_server, relay
@@ -87,6 +88,20 @@ def test_each_destination_that_is_not_reached_is_named(
     assert "Destination chat: " in chat
     assert "'missing'" in chat
     assert "is no signing secret" in weak
+
+
+def test_what_nobody_has_thought_of_hides_no_other_problem(
+    ask: Callable[..., list[str]], web: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of our own, which has to be made for the test."""
+
+    def fail(_: EmailChannel) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(EmailChannel, "probe", fail)
+    fault, gone = ask(mail(25), {"name": "gone", "webhook": {"url": "https://hooks..example.com"}})
+    assert fault == ("Destination mail: a fault of report-operator; the traceback is in the log of the probe's pod")
+    assert gone.startswith("Destination gone: webhook.url is no web address")
 
 
 def test_the_policy_holds_for_probes(ask: Callable[..., list[str]], web: HttpServer) -> None:

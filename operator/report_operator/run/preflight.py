@@ -20,6 +20,8 @@ from report_operator.run.workspace import Workspace
 MARKER = "preflight.json"
 """What is written to buckets, and deleted again."""
 
+_FAULT = "a fault of report-operator; the traceback is in the log of the probe's pod"
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +56,10 @@ def _problem(destination: Destination, package: Package) -> str:
             channel.close()
     except RunError as error:
         return f"Destination {destination.name}: {error.message}"
+    # As in a delivery: what was found of the others must not be lost.
+    except Exception:  # noqa: BLE001
+        _log.exception("a fault of report-operator in destination %r", destination.name)
+        return f"Destination {destination.name}: {_FAULT}"
     return "" if isinstance(outcome, Sent) else f"Destination {destination.name}: {outcome.message}"
 
 
