@@ -11,6 +11,7 @@ import pytest
 from report_operator.cluster import client, connection, errors
 from report_operator.cluster.client import Cluster
 from tests.server.process import kubeconfig
+from tests.server.scheduled import create
 from tests.server.team import Team
 from tests.support.apiserver import ApiServer
 from tests.support.ports import free_ports
@@ -186,3 +187,12 @@ def test_answers_that_a_test_server_does_not_give(
     made = connection._error(status, headers, body)
     assert type(made) is error
     assert getattr(made, "retry_after", None) == retry_after
+
+
+async def test_scheduled_reports_are_counted(cluster: Cluster, team: Team) -> None:
+    before = await cluster.count_scheduled_reports()
+    for number in range(3):
+        create(team, f"weekly-{number}")
+    assert await cluster.count_scheduled_reports() == before + 3
+    team.api.delete(team.path("scheduledreports")).raise_for_status()
+    assert await cluster.count_scheduled_reports() == before

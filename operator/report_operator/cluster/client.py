@@ -81,6 +81,11 @@ class Cluster:
         """Return a ScheduledReport; raises NotFoundError."""
         return await self._request("GET", _ours(_SCHEDULES, namespace, name))
 
+    async def count_scheduled_reports(self) -> int:
+        """Return how many ScheduledReports there are in the cluster."""
+        page = await self._request("GET", _ours(_SCHEDULES), query={"limit": "1"})
+        return len(page["items"]) + int(page["metadata"].get("remainingItemCount", 0))
+
     async def write_status(self, manifest: Mapping[str, Any], status: Json) -> Json:
         """Replace the status of a Report or ScheduledReport as it was read; return the object with it.
 

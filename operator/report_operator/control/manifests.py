@@ -47,6 +47,10 @@ class Manifests:
         manifest: Json = json.loads(zlib.decompress(known[1]))
         return manifest
 
+    def __len__(self) -> int:
+        """Return how many objects are known."""
+        return len(self._packed)
+
     def keys(self, namespace: str) -> list[Key]:
         """Return the keys of the objects of a namespace that are known."""
         return [key for key in self._packed if key[0] == namespace]

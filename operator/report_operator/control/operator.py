@@ -12,7 +12,7 @@ import kopf
 
 from report_operator.cluster.client import Cluster
 from report_operator.cluster.errors import UnavailableError
-from report_operator.control import handlers, health, logs, metrics, watching
+from report_operator.control import first_listing, handlers, health, logs, metrics, watching
 from report_operator.control.actions import Actor
 from report_operator.control.admission import Admission
 from report_operator.control.children import Children
@@ -70,7 +70,7 @@ class Operator:
             asyncio.create_task(self._sweep(sweep), name="sweep"),
             asyncio.create_task(self.admission.follow(cluster.all_jobs), name="admission"),
         ]
-        self._starting = asyncio.create_task(self._start(config.workers), name="start")
+        self._starting = asyncio.create_task(self._start(cluster, config.workers), name="start")
 
     def _ring(self, key: Key) -> None:
         self.schedules.queue.add(key)
@@ -85,13 +85,14 @@ class Operator:
         for schedule in self.known_schedules.keys(namespace):
             self.schedules.queue.add(schedule)
 
-    async def _start(self, workers: int) -> None:
+    async def _start(self, cluster: Cluster, workers: int) -> None:
         await self.policies.listed.wait()
         self.reports.start(workers)
         # Before all Reports are known, a slot would seem to have none.
         await self._followed.listed.wait()
         self.schedules.start(workers)
         self.upkeep.start()
+        await first_listing.schedules_listed(cluster, self.known_schedules)
 
     async def _sweep(self, sweep: Sweep) -> None:
         await self.policies.listed.wait()  # They say how long files may be kept.
@@ -122,6 +123,8 @@ class Operator:
             return "the policies of namespaces have not been listed yet"
         if not self.admission.is_open:
             return "the Jobs have not been listed yet"
+        if not self._starting.done():
+            return "the ScheduledReports have not been listed yet"
         running = {task.get_name() for task in asyncio.all_tasks() if not task.done()}
         missing = [k for k in _WATCHED_BY_KOPF if not any(name.startswith(f"watcher for {k}.") for name in running)]
         return f"not watching: {', '.join(missing)}" if missing else ""
