@@ -134,6 +134,10 @@ class _Courier:
             return prepare(self.destination, self.package)
         except RunError as error:
             return _Unusable(error.message)
+        # As in `_try`; nothing has been sent.
+        except Exception:  # noqa: BLE001
+            _log.exception("a fault of report-operator in destination %r", self.destination.name)
+            return _Unusable(_FAULT)
 
     def _send_all(self, tasks: Sequence[_Task]) -> None:
         """Try all that is left, again and again, with longer and longer waits."""
@@ -167,7 +171,8 @@ class _Courier:
         # The border of a delivery: a fault of ours in one must not hold up the others, nor lose what they have done.
         except Exception:  # noqa: BLE001
             _log.exception("a fault of report-operator in destination %r", self.destination.name)
-            self._note(task, DeliveryState.UNKNOWN, _FAULT)
+            # Where a repetition changes nothing, it matters not whether something was taken.
+            self._note(task, DeliveryState.FAILED if self.channel.repeatable else DeliveryState.UNKNOWN, _FAULT)
             task.over = True
 
     def _step(self, task: _Task) -> None:

@@ -5,12 +5,13 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 import pytest
 
 from report_operator.api.deliveries import DeliveryState
+from report_operator.run.destinations.s3 import S3Channel
 from tests.run.destinations.conftest import sent
 from tests.support import http_server, seaweedfs
 from tests.support.http_server import Answer, Asked, HttpServer
@@ -271,6 +272,24 @@ def test_a_server_that_is_no_s3(
     assert entry.state is DeliveryState.FAILED
     assert "internal-page" not in (entry.last_error or "")
     assert "a fault of report-operator" not in (entry.last_error or "")
+
+
+@pytest.mark.parametrize("method", ["__init__", "send"])
+def test_a_fault_of_ours_fails_this_destination_only(
+    ship: Ship, web: HttpServer, lake: Lake, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has to be made for the test. Nothing is unknown: a copy can be made again."""
+
+    def fail(*_: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(S3Channel, method, fail)
+    web.answer()
+    shipment = ship(lake(), {"name": "hook", "webhook": {"url": web.url}})
+    sent(shipment)
+    copy, message = shipment.ledger()
+    assert (copy.state, message.state) == (DeliveryState.FAILED, DeliveryState.SENT)
+    assert (copy.last_error or "").startswith("a fault of report-operator")
 
 
 @pytest.mark.parametrize("status", [301, 307])
