@@ -33,7 +33,7 @@ demo: .venv/ready .venv/packages ## A report of 336,776 flights on a real cluste
 
 test: .venv/ready .venv/packages ## Every test, on a real API server and a real node
 	$(call timed,programs and images,$(call each,tool,$(PROGRAMS)) && $(call each,image,$(IMAGES)))
-	$(call timed,tests,$(PY) -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS))
+	$(call timed,tests,$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS))
 
 lint: .venv/ready ## Format, lint, types, and the direction of the imports
 	$(call timed,ruff,.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q .)

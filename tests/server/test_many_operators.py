@@ -45,7 +45,6 @@ def team(api: httpx.Client) -> Iterator[Team]:
         api.delete(made.path(kind), params={"propagationPolicy": "Background"}, timeout=60).raise_for_status()
 
 
-@pytest.mark.minutes
 @pytest.mark.requirement("D4")
 def test_each_slot_has_one_report(team: Team, access: Path, store: SeaweedFS, tmp_path: Path) -> None:
     for number in range(SCHEDULES):

@@ -22,7 +22,6 @@ def team(api: httpx.Client) -> Iterator[Team]:
     api.delete(made.path("scheduledreports")).raise_for_status()
 
 
-@pytest.mark.minutes
 def test_an_outage_is_made_up_for_as_the_policy_says(
     team: Team, access: Path, store: SeaweedFS, tmp_path: Path
 ) -> None:
