@@ -49,6 +49,14 @@ class FakeCluster:
         await self._asked("create_report")
         return manifest | {"metadata": manifest["metadata"] | {"creationTimestamp": "2026-05-04T08:01:00Z"}}
 
+    async def report(self, namespace: str, name: str) -> Json:
+        await self._asked("report")
+        return {"metadata": {"namespace": namespace, "name": name, "resourceVersion": "1"}}
+
+    async def patch_report(self, _namespace: str, _name: str, patch: Json) -> None:
+        await self._asked("patch_report")
+        assert [owner["uid"] for owner in patch["metadata"]["ownerReferences"]] == [self.manifest["metadata"]["uid"]]
+
     async def write_status(self, manifest: Json, status: Json) -> Json:
         await self._asked("write_status")
         version = str(int(manifest["metadata"]["resourceVersion"]) + 1)
@@ -156,6 +164,16 @@ async def test_a_conflict_has_the_object_read_again(play: Play) -> None:
     play.cluster.failures["write_status"] = [ConflictError("changed")]
     await play.fail(ConflictError)
     assert await play.look() == ["scheduled_report", "write_status"]
+
+
+async def test_reports_are_owned_before_the_status_says_that_the_edit_was_seen(play: Play) -> None:
+    """A new process rests by what the status says."""
+    await play.look()
+    metadata, spec = play.cluster.manifest["metadata"], play.cluster.manifest["spec"]
+    edited = {"metadata": metadata | {"generation": 2}, "spec": spec | {"history": {"onDelete": "Delete"}}}
+    play.cluster.manifest = play.cluster.manifest | edited
+    play.reconciler.known.drop(KEY)
+    assert await play.look() == ["scheduled_report", *["report", "patch_report"] * 2, "write_status"]
 
 
 @pytest.mark.requirement("D9")

@@ -203,14 +203,15 @@ class World:
             budget.spend()
             self.cancelled.append(name)
             self.end(name, "Cancelled")
+        for name in decision.ownership.names:
+            budget.spend()
+            owner = [{"uid": UID}] if decision.ownership.owned else []
+            self.reports[name]["metadata"]["ownerReferences"] = owner
         if decision.status is not None:
             budget.spend()
             self.manifest["status"] = decision.status.to_wire()
             self._note(_noted("report-operator", self.now, {"f:status": {}}, subresource="status"))
             _STATUS.validate(self.manifest["status"])
-        for name in decision.ownership.names:
-            owner = [{"uid": UID}] if decision.ownership.owned else []
-            self.reports[name]["metadata"]["ownerReferences"] = owner
         for name in decision.deletions:
             budget.spend()
             del self.reports[name]

@@ -175,10 +175,10 @@ class ScheduleReconciler:
         namespace = subject.metadata.namespace
         for name in decision.cancellations:
             await self.cluster.patch_report(namespace, name, {"spec": {"cancel": True}})
-        if decision.status is not None:
-            await self._write_status(manifest, decision.status.to_wire())
         for name in decision.ownership.names:
             await self._set_owner(subject, name, owned=decision.ownership.owned)
+        if decision.status is not None:
+            await self._write_status(manifest, decision.status.to_wire())
         for name in decision.deletions:
             await self.cluster.delete_report(namespace, name)
         for announcement in decision.announcements:

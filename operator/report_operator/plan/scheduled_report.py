@@ -56,7 +56,9 @@ def decide(facts: Facts) -> Decision:
     runs = tuple(child for child in facts.children if child.trigger not in (Trigger.NOTICE, Trigger.TEST))
     decided = _with_notices(_decide(replace(facts, children=runs)), facts, runs, notices)
     surplus = trial.surplus(tests, (decided.status or facts.subject.status).test_send)
-    return replace(decided, deletions=(*decided.deletions, *surplus))
+    spec = facts.subject.spec
+    ownership = history.ownership(facts.children, spec.history) if spec is not None else Ownership()
+    return replace(decided, ownership=ownership, deletions=(*decided.deletions, *surplus))
 
 
 def _decide(facts: Facts) -> Decision:
@@ -103,7 +105,6 @@ def _decision(facts: Facts, draft: Draft | None, fields: Fields) -> Decision:
         creations=tuple(draft.creations) if draft is not None else (),
         cancellations=tuple(dict.fromkeys(draft.cancellations)) if draft is not None else (),
         status=new if new != known else None,
-        ownership=history.ownership(facts.children, spec.history) if spec is not None else Ownership(),
         deletions=history.surplus(children, spec.history, fields["failures"].counted_until) if spec is not None else (),
         announcements=_announcements(known, new),
         wake_at=fields["next_run_time"],

@@ -1,11 +1,12 @@
 """At a start, a ScheduledReport rests only when a decision would do nothing."""
 
+import contextlib
 from typing import Any
 
 import pytest
 
 from report_operator.plan.schedule.rest import Rest, rest_of
-from tests.support.schedules import DAILY, MINUTELY, World, utc
+from tests.support.schedules import DAILY, MINUTELY, CrashError, World, utc
 
 
 def resting(**spec: Any) -> World:
@@ -46,6 +47,25 @@ def test_what_is_under_way_needs_a_decision() -> None:
     filling.end_all()
     for world in (new, edited, asked, reconciled, deleted, running, invalid, filling):
         assert rest_of(world.manifest) is None
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_crash_before_all_reports_are_owned_needs_a_decision(steps: int) -> None:
+    """Notices too: after the last step there is nothing left to do."""
+    notify = {"notify": [{"name": "owners", "webhook": {"url": "https://chat.example/hook"}}]}
+    world = World.of("2026-05-04 08:00", **DAILY, onFailure=notify, preflight="Skip")
+    world.run("2026-05-04 09:00", succeed=False)
+    world.end_all("Failed")
+    world.operate()
+    world.end_all()
+    world.run("2026-05-05 10:00")
+    world.edit(history={"onDelete": "Delete"})
+    with contextlib.suppress(CrashError):
+        world.operate(steps)
+    owned = [bool(report["metadata"].get("ownerReferences")) for report in world.reports.values()]
+    assert len(owned) == 4
+    assert rest_of(world.manifest) is None or all(owned)
+    assert all(owned) == (steps > 3)
 
 
 def test_an_answered_request_is_none() -> None:

@@ -65,10 +65,10 @@ class Decision:
     """The probe for which there has to be a Job; made and refused as Reports are."""
     cancellations: tuple[str, ...] = ()
     """Reports whose runs are to be ended."""
+    ownership: Ownership = Ownership()
+    """Owner references to change; before the status, after which a new process may see nothing to do."""
     status: ScheduledReportStatus | None = None
     """The status to write; None when it is right as it is."""
-    ownership: Ownership = Ownership()
-    """Owner references to change."""
     deletions: tuple[str, ...] = ()
     """Reports to delete."""
     announcements: tuple[Announcement, ...] = ()
