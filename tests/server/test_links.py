@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from report_operator.api.metadata import REFRESH_LINKS_ANNOTATION
 from report_operator.api.deliveries import delivery_time
+from report_operator.api.metadata import REFRESH_LINKS_ANNOTATION
 from report_operator.api.run import Links
 from tests.server.process import Operator
 from tests.server.team import PATIENCE, Team
