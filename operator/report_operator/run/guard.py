@@ -27,6 +27,8 @@ def transport(reach: Reach | None, place: str, verify: ssl.SSLContext | bool = T
 class GuardedTransport(httpx.HTTPTransport):
     """Connects to hosts and addresses within reach, each time anew; raises RunError(NotAllowedByPolicy) for others.
 
+    As httpx's own way it raises UnicodeError for what can be no name of a host.
+
     It goes there directly: a proxy would resolve the name by itself. No connection is used twice, as those to two hosts
     of one address look alike from here.
     """
@@ -50,7 +52,7 @@ class GuardedTransport(httpx.HTTPTransport):
     def _addresses(self, host: str, request: httpx.Request) -> list[Address]:
         try:
             return addresses(host, self._reach, self._place)
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             raise httpx.ConnectError(str(error), request=request) from error
 
 

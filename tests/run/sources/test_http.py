@@ -122,7 +122,15 @@ def test_a_plain_value_that_cannot_be_sent(web: HttpServer, failure: Callable[..
     assert "header 'X-Name': its value has" in error.message
 
 
-@pytest.mark.parametrize("url", ["http://user:hidden@[::1/rows", "http://user:hidden@127.0.0.1:port/rows"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hidden@[::1/rows",
+        "http://user:hidden@127.0.0.1:port/rows",
+        "http://user:hidden@xn--/rows",
+        "http://user:hidden@data..example.com/rows",
+    ],
+)
 def test_no_valid_url(failure: Callable[..., RunError], url: str) -> None:
     error = failure(url)
     assert error.reason is Reason.INVALID_SPEC

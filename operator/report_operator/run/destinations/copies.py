@@ -38,5 +38,5 @@ def check_endpoint(url: str, field: str, package: Package) -> None:
         raise RunError(Reason.INVALID_SPEC, f"{field} is no address of a store: write it as https://HOST")
     policy = package.request.policy
     if policy is not None:
-        with contextlib.suppress(OSError, UnicodeError):  # No such name: the library says so.
+        with contextlib.suppress(OSError):  # No such name: the library says so.
             guard.addresses(plain["host"].strip("[]"), policy.buckets, "")

@@ -56,7 +56,7 @@ def read(kind: Http, task: Task) -> None:
         raise RunError(Reason.DATA_INVALID, f"{place}: the answer's content encoding is broken: {error}") from error
     except httpx.TransportError as error:
         raise _unreachable(place, error) from error
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, UnicodeError) as error:  # Of the codec "idna", which names of hosts pass.
         raise RunError(Reason.INVALID_SPEC, f"{place}: no valid URL: {error}") from error
     import_file(task.database, task.scratch, kind.format, task.target, place)
 
