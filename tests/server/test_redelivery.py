@@ -4,9 +4,10 @@ There is no kubelet: the test runs the stages themselves, with what the operator
 """
 
 import base64
+import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,13 @@ import httpx
 import pytest
 
 from report_operator.api.conditions import Stage
+from report_operator.api.deliveries import DeliveryState, Entry
+from report_operator.api.destinations import Destination
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.run import Message, Outcome, Rendered, RenderedFile, Request, Result
+from report_operator.run.delivery import planned
+from report_operator.run.destinations.package import Package
+from report_operator.run.ledger import Ledger
 from report_operator.run.stage import run_stage
 from report_operator.run.workspace import Workspace
 from tests.server.process import operator
@@ -51,6 +57,16 @@ def order(team: Team, post: MailServer, *recipients: str) -> None:
 
 def work(team: Team, job: Json, stage: Stage, folder: Path) -> None:
     """Do what the last container of a Job's pod does, and what the kubelet and the Job controller say of it."""
+    result = run(team, job, stage, folder)
+    ended = objects.ended(0, Outcome(result=result).model_dump_json(by_alias=True, exclude_none=True))
+    pod = team.start_pod(job)
+    status: Json = {"phase": "Succeeded", "containerStatuses": [{**_shown(stage), "state": ended}]}
+    team.patch("pods", f"{pod}/status", {"status": status})
+    team.end_job(job["metadata"]["name"], "Complete")
+
+
+def run(team: Team, job: Json, stage: Stage, folder: Path) -> Result:
+    """Do what the last container of a Job's pod does."""
     workspace = Workspace.under(folder / job["metadata"]["name"])
     workspace.outputs.mkdir(parents=True)
     for name, content in team.get("secrets", job["metadata"]["name"])["data"].items():
@@ -64,11 +80,7 @@ def work(team: Team, job: Json, stage: Stage, folder: Path) -> None:
         workspace.rendered.write_text(json.dumps(Rendered(files=files, messages=messages).to_wire()))
     result = run_stage(stage, request, workspace)
     assert isinstance(result, Result)
-    ended = objects.ended(0, Outcome(result=result).model_dump_json(by_alias=True, exclude_none=True))
-    pod = team.start_pod(job)
-    status: Json = {"phase": "Succeeded", "containerStatuses": [{**_shown(stage), "state": ended}]}
-    team.patch("pods", f"{pod}/status", {"status": status})
-    team.end_job(job["metadata"]["name"], "Complete")
+    return result
 
 
 def _shown(stage: Stage) -> Json:
@@ -144,6 +156,40 @@ def test_once_for_each_request_though_the_operator_is_killed(
 
 @pytest.mark.usefixtures("running")
 class TestWhileAnOperatorRuns:
+    @pytest.mark.requirement("N1")
+    def test_a_run_that_was_killed_for_good_tells_who_has_it(
+        self, *, team: Team, post: MailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Of three, ann has it, bob's mail is on its way, and it is not eve's turn."""
+
+        def killed(destinations: Sequence[Destination], _: Package, ledger: Ledger) -> list[Entry]:
+            ann, bob, _eve = planned(destinations)
+            assert [ledger.claim(ann), ledger.claim(bob)] == [None, None]
+            ledger.record(ann.model_copy(update={"state": DeliveryState.SENT, "last_error": None}))
+            raise KeyboardInterrupt
+
+        order(team, post, "ann@example.com", "bob@example.com", "eve@example.com")
+        job = team.job_of("weekly")
+        monkeypatch.setattr("report_operator.run.publish.deliver", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(team, job, Stage.PUBLISH, tmp_path)
+        team.end_job(job["metadata"]["name"], "Failed", "DeadlineExceeded")
+        status = team.wait("weekly", "DeliveryUnknown")
+        [sent] = status["deliveries"]
+        assert {name: sent[name] for name in ("sent", "unknown", "pending", "failed")} == {
+            "sent": 1, "unknown": 1, "pending": 1, "failed": 0
+        }  # fmt: skip
+        assert "The run was ended after spec.run.timeout" in status["message"]
+        ledger = next(each for each in status["artifacts"] if each["name"] == "deliveries.json")
+        content = httpx.get(ledger["downloadURL"]).content
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (ledger["size"], ledger["sha256"])
+        assert [entry["state"] for entry in json.loads(content)["entries"]] == ["Sent", "Unknown", "Pending"]
+        ask(team, "t1")
+        answered(team, "t1", "Running")
+        work(team, redeliveries(team)[0], Stage.REDELIVER, tmp_path)
+        [sent] = answered(team, "t1", "Ended")["deliveries"]
+        assert (sent["sent"], sent["unknown"], post.recipients) == (2, 1, ["eve@example.com"])
+
     def test_an_edit_ends_it_first(self, team: Team, post: MailServer, tmp_path: Path) -> None:
         post.recipient_answer = lambda _: "550 no such user"
         order(team, post, "ann@example.com")
