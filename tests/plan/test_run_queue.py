@@ -134,8 +134,8 @@ class TestTold:
         self, limits: Limits, working: str, minutes: list[int]
     ) -> None:
         known = Durations()
-        known.add("schedule-of-a", 2 * MINUTE)
-        known.add("schedule-of-b", 10 * MINUTE)
+        known.add(("a", "schedule-of-a"), 2 * MINUTE)
+        known.add(("b", "schedule-of-b"), 10 * MINUTE)
         made = queue(limits, *(waiting(f"r{n}", age=-n) for n in range(3)), working=list(working))
         waits = [made.turn_of(("a", f"r{n}"), known).wait for n in range(3)]
         assert [wait / MINUTE for wait in waits if wait] == pytest.approx(minutes)
@@ -152,19 +152,26 @@ class TestTold:
 class TestDurations:
     def test_a_schedule_without_runs_has_the_mean_of_all(self) -> None:
         known = Durations()
-        assert known.mean("a") is None
-        known.add("", 4 * MINUTE)
-        assert known.mean("a") == 4 * MINUTE
-        known.add("a", 2 * MINUTE)
-        assert known.mean("a") == 2 * MINUTE
-        assert known.mean("b") == 3.4 * MINUTE
+        assert known.mean(("team", "a")) is None
+        known.add(("team", ""), 4 * MINUTE)
+        assert known.mean(("team", "a")) == 4 * MINUTE
+        known.add(("team", "a"), 2 * MINUTE)
+        assert known.mean(("team", "a")) == 2 * MINUTE
+        assert known.mean(("team", "b")) == 3.4 * MINUTE
+
+    def test_runs_without_a_schedule_have_the_mean_of_their_namespace(self) -> None:
+        known = Durations()
+        known.add(("team", ""), 4 * MINUTE)
+        known.add(("other", ""), 60 * MINUTE)
+        known.add(("team", "a"), 60 * MINUTE)
+        assert known.mean(("team", "")) == 4 * MINUTE
 
     def test_the_schedules_of_long_ago_are_forgotten(self) -> None:
         known = Durations()
         for number in range(1500):
-            known.add(f"s{number}", number * MINUTE)
-        assert known.mean("s0") == known.mean("never had one")
-        assert known.mean("s1499") == 1499 * MINUTE
+            known.add(("team", f"s{number}"), number * MINUTE)
+        assert known.mean(("team", "s0")) == known.mean(("team", "never had one"))
+        assert known.mean(("team", "s1499")) == 1499 * MINUTE
 
 
 class TestRuns:

@@ -88,7 +88,7 @@ class Admission:
         ended = written.phase in (Phase.SUCCEEDED, Phase.FAILED) and not subject.has_ended and written.same_as is None
         if ended and written.start_time is not None and written.completion_time is not None:
             schedule = subject.metadata.labels.get(SCHEDULE_UID_LABEL, "")
-            self._durations.add(schedule, written.completion_time - written.start_time)
+            self._durations.add((subject.metadata.namespace, schedule), written.completion_time - written.start_time)
 
     def see(self, manifest: Json, *, gone: bool = False) -> None:
         """Learn of a Job of ours from a watch."""

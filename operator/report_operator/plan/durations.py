@@ -5,28 +5,30 @@ from datetime import timedelta
 
 _WEIGHT = 0.3
 """Of the latest run; the others weigh less the longer ago they were."""
-_MOST_SCHEDULES = 1000
+_MOST = 1000
+
+Kind = tuple[str, str]
+"""The runs that take alike: namespace, and UID of the ScheduledReport, empty for all that no schedule has made."""
 
 
 class Durations:
-    """A mean for each schedule, for as many as had a run lately, and one for all runs."""
+    """A mean for each kind of runs, for as many as had one lately, and one for all runs."""
 
     def __init__(self) -> None:
         self._of_all: timedelta | None = None
-        self._of: OrderedDict[str, timedelta] = OrderedDict()
+        self._of: OrderedDict[Kind, timedelta] = OrderedDict()
 
-    def add(self, schedule: str, duration: timedelta) -> None:
-        """Take a run into account; `schedule` is the UID of its ScheduledReport, empty when it has none."""
+    def add(self, kind: Kind, duration: timedelta) -> None:
+        """Take a run into account."""
         self._of_all = _next(self._of_all, duration)
-        if schedule:
-            self._of[schedule] = _next(self._of.get(schedule), duration)
-            self._of.move_to_end(schedule)
-            if len(self._of) > _MOST_SCHEDULES:
-                self._of.popitem(last=False)
+        self._of[kind] = _next(self._of.get(kind), duration)
+        self._of.move_to_end(kind)
+        if len(self._of) > _MOST:
+            self._of.popitem(last=False)
 
-    def mean(self, schedule: str) -> timedelta | None:
-        """Return the mean of a schedule's runs, that of all when it has had none; None when there was none at all."""
-        return self._of.get(schedule, self._of_all)
+    def mean(self, kind: Kind) -> timedelta | None:
+        """Return the mean of a kind of runs, that of all when there was none of it; None when there was none at all."""
+        return self._of.get(kind, self._of_all)
 
 
 def _next(mean: timedelta | None, duration: timedelta) -> timedelta:

@@ -14,7 +14,7 @@ from typing import Self
 from zlib import crc32
 
 from report_operator.api.metadata import SCHEDULE_UID_LABEL, TRIGGER_LABEL, Trigger
-from report_operator.plan.durations import Durations
+from report_operator.plan.durations import Durations, Kind
 from report_operator.plan.subject import Subject
 
 Name = tuple[str, str]
@@ -178,22 +178,26 @@ class RunQueue:
         total, most = self._limits.total, self._limits.per_namespace
         waits = []
         if total is not None:
-            waits.append(_until(position - (total - len(self._working)), self._working.values(), durations))
+            waits.append(_until(position - (total - len(self._working)), self._kinds(), durations))
         if most is not None:
-            mine = [schedule for job, schedule in self._working.items() if job[0] == namespace]
+            mine = [kind for kind in self._kinds() if kind[0] == namespace]
             waits.append(_until(in_namespace - (most - len(mine)), mine, durations))
         known = [wait for wait in waits if wait is not None]
         return max(known, default=None) if len(known) == len(waits) else None
+
+    def _kinds(self) -> list[Kind]:
+        """Return what kinds of runs are under way."""
+        return [(job[0], schedule) for job, schedule in self._working.items()]
 
 
 def _runs(count: int | None) -> str:
     return f"{count} run{'' if count == 1 else 's'}"
 
 
-def _until(ends: int, schedules: Iterable[str], durations: Durations) -> timedelta | None:
+def _until(ends: int, kinds: Iterable[Kind], durations: Durations) -> timedelta | None:
     """Return how long it takes until so many of the runs under way, and of those that follow them, have ended."""
     if ends <= 0:
         return timedelta()
-    means = [durations.mean(schedule) for schedule in schedules]
+    means = [durations.mean(kind) for kind in kinds]
     rate = sum(1 / max(mean.total_seconds(), 1) for mean in means if mean is not None)
     return timedelta(seconds=ends / rate) if rate else None
