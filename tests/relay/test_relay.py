@@ -308,3 +308,18 @@ def test_settings_that_are_wrong_are_named_and_not_shown() -> None:
     assert f"{PREFIX}KEY: " in str(wrong.value)
     assert f"{PREFIX}HOST: Field required" in str(wrong.value)
     assert "short" not in str(wrong.value).replace("too_short", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("HOST", "mail..example.com", "is no name of a host: each part has 1 to 63 characters"),
+        ("USERNAME", "j\N{LATIN SMALL LETTER O WITH DIAERESIS}rg", "should match pattern"),
+        ("PASSWORD", "p\N{LATIN SMALL LETTER A WITH DIAERESIS}ss", "should match pattern"),
+    ],
+)
+def test_what_no_mail_could_be_sent_with_is_said_at_the_start(name: str, value: str, says: str) -> None:
+    good = {"KEY": "k" * 32, "SENDER": SENDER, "HOST": "mail.example.com"}
+    with pytest.raises(SettingsError, match=f"^{PREFIX}{name}: .*{says}") as wrong:
+        Settings.from_env({f"{PREFIX}{each}": text for each, text in (good | {name: value}).items()})
+    assert value not in str(wrong.value)

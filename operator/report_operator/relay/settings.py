@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from report_operator.api.destinations import Encryption, MailServer
 
@@ -17,6 +17,17 @@ class SettingsError(Exception):
 
 
 _Port = Annotated[int, Field(ge=1, le=65535)]
+_Ascii = Annotated[str, Field(pattern=r"^[ -~]*$")]
+"""Python's smtplib sends names and passwords in ASCII."""
+
+
+def _name(host: str) -> str:
+    """Return the name of a host; raises ValueError for what none can be, as the resolver does with each mail."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError("is no name of a host: each part has 1 to 63 characters") from error
+    return host
 
 
 class Settings(BaseModel):
@@ -34,15 +45,15 @@ class Settings(BaseModel):
     """What the operator signs the leave of runs with."""
     sender: Annotated[str, Field(min_length=3)]
     """The address that all mails are from."""
-    host: Annotated[str, Field(min_length=1)]
+    host: Annotated[str, Field(min_length=1), AfterValidator(_name)]
     """The server that takes the mails."""
     port: Annotated[_Port | None, BeforeValidator(lambda value: value or None)] = None
     """Its port; the usual one of the encryption when not set."""
     encryption: Encryption = Encryption.START_TLS
     """How the connection to it is protected."""
-    username: str = ""
+    username: _Ascii = ""
     """The user to log in as; nobody when empty."""
-    password: str = ""
+    password: _Ascii = ""
     """The user's password."""
     ca_file: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = None
     """PEM certificates to trust instead of the public authorities."""
