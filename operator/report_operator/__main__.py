@@ -8,6 +8,7 @@ import click
 from report_operator import __version__
 from report_operator.api.conditions import Stage
 from report_operator.api.preflight import ORDER_VARIABLE
+from report_operator.api.run import DIGEST_VARIABLE
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -98,12 +99,13 @@ def probe(order: str) -> None:
 
 @main.command(hidden=True)
 @click.argument("stage", type=click.Choice([stage.value for stage in Stage]))
-def run(stage: str) -> None:
+@click.option("--digest", envvar=DIGEST_VARIABLE, required=True)
+def run(stage: str, digest: str) -> None:
     """Run one stage of a run, as the only process of its container."""
     from report_operator.run.stage import main as run_stage
     from report_operator.run.workspace import Workspace
 
-    sys.exit(run_stage(Stage(stage), Workspace.in_pod()))
+    sys.exit(run_stage(Stage(stage), Workspace.in_pod(), digest))
 
 
 if __name__ == "__main__":

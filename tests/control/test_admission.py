@@ -28,8 +28,7 @@ def subject(name: str, namespace: str = "team-a", generation: int = 1, **metadat
 
 def job(of: Subject, *conditions: Json, ttl: int | None = None, **labels: str) -> Json:
     """Return the Job of a run, as the API server has it."""
-    assert of.spec is not None
-    manifest = job_plan.manifest(of, of.spec, DEFAULTS)
+    manifest = job_plan.manifest(of, objects.ordered(of), DEFAULTS)
     manifest["metadata"] |= {"uid": of.job_name, "creationTimestamp": objects.text(NOW)}
     manifest["metadata"]["labels"] |= {KUEUE_QUEUE_LABEL: labels["queue"]} if labels else {}
     manifest["spec"] |= {"ttlSecondsAfterFinished": ttl} if ttl is not None else {}

@@ -152,8 +152,8 @@ SLOW = [
         "sources": [sql(HUGE), sql("select 1 as one from pg_sleep(180)") | {"name": "later"}], "outputs": [JSON],
     }),
     Cause(
-        "deadline", "DeadlineExceeded", "1m",
-        spec(sql("select 1 as one from pg_sleep(600)"), run={"timeout": "1m"}),
+        "deadline", "DeadlineExceeded", "2m",
+        spec(sql("select 1 as one from pg_sleep(600)"), run={"timeout": "2m"}),
     ),
 ]  # fmt: skip
 """Those that take minutes, as the kubelet measures a volume once in one: started with the others, looked at last."""

@@ -22,8 +22,7 @@ DEFAULTS = job.RunDefaults(
 
 def made(manifest: Json, defaults: job.RunDefaults = DEFAULTS) -> Json:
     subject = Subject.from_manifest(manifest)
-    assert subject.spec is not None, subject.problem
-    return job.manifest(subject, subject.spec, defaults)
+    return job.manifest(subject, objects.ordered(subject), defaults)
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ from tests.support.objects import (
     ended,
     facts,
     job,
+    ordered,
     pod,
     report,
     result,
@@ -101,7 +102,7 @@ def conditions(decision: Decision) -> dict[str, tuple[str, str]]:
 
 def redelivery_job(*holding: Json, ttl: int | None = None, deleted: bool = False) -> Job:
     made = job(FIRST, *holding, ttl=ttl, deleted=deleted).to_wire()
-    metadata = redelivery_order.job_manifest(FIRST, PARSED, RunDefaults(image="i"), "t1")["metadata"]
+    metadata = redelivery_order.job_manifest(FIRST, ordered(FIRST), RunDefaults(image="i"), "t1")["metadata"]
     made["metadata"] |= metadata | {"uid": "job-of-t1"}
     return Job.model_validate(made)
 
@@ -464,7 +465,7 @@ class TestOrder:
         assert secret.files_read(PARSED) == [MESSAGES_FILE, RESULT_FILE, "report.pdf", "sales.csv"]
 
     def test_its_job_has_one_container_and_no_data(self) -> None:
-        made = redelivery_order.job_manifest(FIRST, PARSED, RunDefaults(image="i"), "t1")
+        made = redelivery_order.job_manifest(FIRST, ordered(FIRST), RunDefaults(image="i"), "t1")
         pod_spec = made["spec"]["template"]["spec"]
         (container,) = pod_spec["containers"]
         assert "initContainers" not in pod_spec

@@ -30,6 +30,15 @@ def spec(**run: str) -> ReportSpec:
     return ReportSpec.model_validate(SPEC | {"run": run})
 
 
+def request(**run: str) -> Request:
+    return secret.request(SUBJECT, spec(**run), Policy(), NOW)
+
+
+def remembering(annotations: dict[str, str]) -> Job:
+    meta = {"name": "a", "creationTimestamp": text(NOW), "annotations": annotations}
+    return Job.model_validate({"metadata": meta})
+
+
 def links(end: datetime) -> Links:
     return Links(expires_at=end, uploads={})
 
@@ -87,25 +96,24 @@ class TestWhatIsRemembered:
         ],
     )
     def test_the_end_of_links_that_are_cut_short(self, run: Json, life: timedelta, cut_short: bool) -> None:
-        noted = renewal.annotations(spec(**run), links(NOW + life), NOW)
-        found = Job.model_validate({"metadata": {"name": "a", "creationTimestamp": text(NOW), "annotations": noted}})
+        wanted = request(**run)
+        found = remembering(renewal.annotations(wanted, links(NOW + life)))
         assert found.links_expire_at == (NOW + life if cut_short else None)
-        assert found.ordered_at == NOW
-        manifest = secret.manifest(SUBJECT, spec(**run), Policy(), links(NOW + life), NOW)
-        assert manifest["immutable"] is not cut_short
+        assert found.request == (wanted if cut_short else None)
+        assert secret.manifest(SUBJECT, wanted, links(NOW + life))["immutable"] is not cut_short
 
     def test_the_request_stays_as_it_was(self) -> None:
-        """A stage that starts after the renewal reads the same: what was ordered, and when."""
-        ordered = NOW - timedelta(hours=1, microseconds=7)
-        noted = renewal.annotations(spec(timeout="24h"), links(NOW), ordered)
-        found = Job.model_validate({"metadata": {"name": "a", "creationTimestamp": text(NOW), "annotations": noted}})
-        before, after = (
-            secret.manifest(SUBJECT, spec(timeout="24h"), Policy(), links(end), at)
-            for end, at in ((NOW, ordered), (NOW + HOUR, found.ordered_at))
-        )
+        """A stage that starts after the renewal reads the same, whatever the policy is by now."""
+        at = NOW - timedelta(hours=1, microseconds=7)
+        wanted = secret.request(SUBJECT, spec(timeout="24h"), Policy(formats=["pdf"], max_rows=7), at)
+        remembered = remembering(renewal.annotations(wanted, links(NOW))).request
+        assert remembered
+        before = secret.manifest(SUBJECT, wanted, links(NOW))
+        after = secret.manifest(SUBJECT, remembered, links(NOW + HOUR))
         assert before["stringData"] == after["stringData"]
         assert before["metadata"] == after["metadata"]
-        assert Request.model_validate_json(after["stringData"]["request.json"]).created_at == ordered
+        assert Request.model_validate_json(after["stringData"]["request.json"]).created_at == at
+        assert remembered.digest == wanted.digest
         assert Links.unpacked(base64.b64decode(after["data"]["links.json.gz"])).expires_at == NOW + HOUR
 
 
@@ -135,9 +143,9 @@ class TestLinksInMessages:
 )
 def test_a_run_never_has_expired_links(life: int, timeout: int, waits: list[int]) -> None:
     """Over any life of credentials and any run, looked at once a minute, with a kubelet that takes two minutes."""
-    wanted, now = spec(timeout=f"{timeout}s"), NOW
+    wanted, now = request(timeout=f"{timeout}s"), NOW
     credentials_end = NOW + timedelta(seconds=life)
-    mounted = end = min(NOW + secret.links_ttl(wanted), credentials_end)
+    mounted = end = min(NOW + secret.links_ttl(wanted.spec), credentials_end)
     arrives: datetime | None = None
     for wait in waits * (timeout // sum(waits) + 1):
         now += timedelta(seconds=wait)
@@ -146,11 +154,9 @@ def test_a_run_never_has_expired_links(life: int, timeout: int, waits: list[int]
         if arrives is not None and now >= arrives:
             mounted, arrives = end, None
         assert now < mounted
-        noted = renewal.annotations(wanted, links(end), NOW)
-        meta = {"name": "a", "creationTimestamp": text(NOW), "annotations": noted}
-        if renewal.is_due(Job.model_validate({"metadata": meta}), now):
+        if renewal.is_due(remembering(renewal.annotations(wanted, links(end))), now):
             if credentials_end - now < 15 * MINUTE:
                 credentials_end = now + timedelta(seconds=life)
-            fresh = min(now + secret.links_ttl(wanted), credentials_end)
+            fresh = min(now + secret.links_ttl(wanted.spec), credentials_end)
             if fresh > end:
                 end, arrives = fresh, now + 2 * MINUTE

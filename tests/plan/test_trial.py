@@ -15,7 +15,7 @@ from report_operator.plan.policy import Rules
 from report_operator.plan.relay import MailRelay
 from report_operator.plan.report import decide
 from report_operator.plan.subject import Subject
-from tests.support.objects import NOW, SPEC, UID, facts, job, pod, report, running
+from tests.support.objects import NOW, SPEC, UID, facts, job, ordered, pod, report, running
 from tests.support.schedules import DAILY, TWO, CrashError, World
 
 Json = dict[str, Any]
@@ -165,8 +165,7 @@ class TestOfAReport:
     def test_its_run_knows_that_it_is_one(self, labels: dict[str, str], is_test: bool) -> None:
         subject = Subject.from_manifest(report(labels=labels))
         links = Links(expires_at=NOW, uploads={})
-        assert subject.spec is not None
-        written = secret.manifest(subject, subject.spec, Policy(), links, NOW)["stringData"]["request.json"]
+        written = secret.manifest(subject, ordered(subject), links)["stringData"]["request.json"]
         assert Request.model_validate_json(written).is_test is is_test
 
 

@@ -40,9 +40,12 @@ import sys
 from functools import partial
 from pathlib import Path
 from report_operator.api.conditions import Stage
+from report_operator.api.run import Request
 from report_operator.run.stage import main
 from report_operator.run.workspace import Workspace
-sys.exit(main(Stage(sys.argv[1]), Workspace.under(Path(sys.argv[2]))))
+workspace = Workspace.under(Path(sys.argv[2]))
+digest = Request.model_validate_json(workspace.request.read_bytes()).digest
+sys.exit(main(Stage(sys.argv[1]), workspace, digest))
 """
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-encoding", "content-length", "date"}
 

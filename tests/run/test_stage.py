@@ -1,5 +1,6 @@
 """A stage as a process of its own: exit code, termination message, log, and how it ends."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,8 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from pydantic import ValidationError
 
 from report_operator.api.conditions import Reason, Stage
+from report_operator.api.policy import Policy
+from report_operator.api.report import ReportSpec
 from report_operator.api.run import (
     EXIT_INTERNAL_ERROR,
     EXIT_OK,
@@ -45,14 +50,19 @@ from pathlib import Path
 from report_operator.api.conditions import Stage
 from report_operator.run.stage import main
 from report_operator.run.workspace import Workspace
-sys.exit(main(Stage(sys.argv[1]), Workspace.under(Path(sys.argv[2]))))
+workspace = Workspace.under(Path(sys.argv[2]))
+sys.exit(main(Stage(sys.argv[1]), workspace, sys.argv[3]))
 """
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "operator")}
 SOURCE = {"name": "rows", "inline": {"rows": [{"a": 1}]}}
 
 
-def command(stage: Stage, workspace: Workspace) -> list[str]:
-    return [sys.executable, "-c", PROGRAM, stage.value, str(workspace.request.parent)]
+def command(stage: Stage, workspace: Workspace, ordered: Request | None = None) -> list[str]:
+    """Return what starts a stage, of the request that is there unless another was ordered."""
+    with contextlib.suppress(ValidationError):
+        ordered = ordered or Request.model_validate_json(workspace.request.read_bytes())
+    digest = ordered.digest if ordered is not None else "none"
+    return [sys.executable, "-c", PROGRAM, stage.value, str(workspace.request.parent), digest]
 
 
 def execute(argv: list[str]) -> subprocess.CompletedProcess[str]:
@@ -157,6 +167,32 @@ def test_a_disk_that_fills_up(put_request: Callable[..., None], workspace: Works
     assert outcome.failure
     assert outcome.failure.reason is Reason.DISK_FULL
     assert "table 'large'" in outcome.failure.message
+
+
+def test_a_request_that_is_not_the_operator_s(put_request: Callable[..., None], workspace: Workspace) -> None:
+    """Whoever may write Secrets could have taken the policy out."""
+    put_request(sources=[SOURCE])
+    ordered = Request.model_validate_json(workspace.request.read_bytes())
+    later = ordered.model_copy(update={"created_at": ordered.created_at + timedelta(seconds=1)})
+    workspace.request.write_bytes(later.encoded())
+    assert execute(command(Stage.FETCH, workspace, ordered)).returncode == EXIT_OK
+    workspace.request.write_bytes(ordered.model_copy(update={"policy": Policy(max_rows=7)}).encoded())
+    assert execute(command(Stage.FETCH, workspace, ordered)).returncode == EXIT_USER_ERROR
+    failure = Outcome.model_validate_json(workspace.termination_log.read_bytes()).failure
+    assert failure
+    assert failure.reason is Reason.REQUEST_CHANGED
+
+
+@pytest.mark.parametrize("kind", ["report", "scheduledreport"])
+def test_a_request_is_the_same_when_it_was_read(kind: str) -> None:
+    manifest = yaml.safe_load((ROOT / f"tests/data/input/{kind}-full.yaml").read_text())
+    written = manifest["spec"] if kind == "report" else manifest["spec"]["template"]["spec"]
+    rows = {"name": "odd", "inline": {"rows": [{"a": 1.0, "b": 10**30, "c": 1e-7, "d": None, "e": "ä\u2028"}]}}
+    spec = ReportSpec.model_validate(written | {"sources": [*written["sources"], rows]})
+    policy = Policy.read({"webhookNetworks": ["10.0.0.0/8", "fd00::/8"], "maxResources": {"memory": "8Gi"}})
+    fields = {"run_id": "0b8e-1", "namespace": "team-a", "name": "weekly", "created_at": datetime.now(UTC)}
+    request = Request(**fields, spec=spec, policy=policy)
+    assert Request.model_validate_json(request.encoded()).digest == request.digest
 
 
 @pytest.mark.parametrize("before", [[], ["✓" * 200] * 10])

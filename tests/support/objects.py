@@ -6,8 +6,9 @@ from types import MappingProxyType
 from typing import Any
 
 from report_operator.api.conditions import Reason, Stage
-from report_operator.api.run import Failure, Outcome, Result, StoredFile
-from report_operator.plan import child
+from report_operator.api.policy import Policy
+from report_operator.api.run import Failure, Outcome, Request, Result, StoredFile
+from report_operator.plan import child, secret
 from report_operator.plan import facts as plan_facts
 from report_operator.plan.facts import Facts
 from report_operator.plan.links import SignedLinks
@@ -44,6 +45,12 @@ def report(
     }
     manifest = {"apiVersion": "report-operator.io/v1alpha1", "kind": "Report", "metadata": base | metadata}
     return manifest | {"spec": dict(spec)} | ({"status": dict(status)} if status is not None else {})
+
+
+def ordered(subject: Subject, at: datetime = NOW) -> Request:
+    """Return what the run of a Report has to do that is ordered then."""
+    assert subject.spec is not None, subject.problem
+    return secret.request(subject, subject.spec, Policy(), at)
 
 
 def condition(kind: str, reason: str = "", message: str = "") -> Json:

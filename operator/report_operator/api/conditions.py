@@ -107,6 +107,8 @@ class Reason(StrEnum):
     """A SQL statement is wrong: syntax, unknown table or column, type error."""
     DATA_INVALID = "DataInvalid"
     """Data cannot be read as its declared format; the message names the place."""
+    REQUEST_CHANGED = "RequestChanged"
+    """Somebody has replaced the Secret of the run, which says what it has to do; edit the spec to run again."""
     COLUMN_NOT_FOUND = "ColumnNotFound"
     """A block names a column that its table does not have."""
     TEMPLATE_FAILED = "TemplateFailed"

@@ -27,8 +27,8 @@ POLICY_KEY = "policy.yaml"
 
 LINKS_EXPIRE_ANNOTATION = f"{GROUP}/links-expire-at"
 """On a Job: when the links of its run end, where that may be before the run does (RFC 3339)."""
-ORDERED_ANNOTATION = f"{GROUP}/ordered-at"
-"""On such a Job: when its run was ordered, as its Secret has it (RFC 3339)."""
+REQUEST_ANNOTATION = f"{GROUP}/request"
+"""On such a Job: the request in its Secret, compressed."""
 
 FIELD_MANAGER = "report-operator"
 """Field manager of every write of the operator."""

@@ -6,7 +6,9 @@ done, write an `Outcome` to the container's termination message (at most 4 KiB, 
 pkg/kubelet/kuberuntime MaxContainerTerminationMessageLength).
 """
 
+import base64
 import gzip
+import hashlib
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
@@ -46,6 +48,9 @@ OUTPUTS_DIR = PurePosixPath("/work/outputs")
 """Written by render, read by publish: one file per output, and `rendered.json`."""
 TERMINATION_LOG = PurePosixPath("/dev/termination-log")
 
+DIGEST_VARIABLE = "REPORT_OPERATOR_REQUEST_SHA256"
+"""Environment variable of each container: `Request.digest` of what the operator has ordered."""
+
 RESULT_FILE = "result.json"
 """Name of the result in the store, beside the artifacts."""
 LEDGER_FILE = "deliveries.json"
@@ -78,6 +83,27 @@ class Request(Model):
     def title(self) -> str:
         """Return the document's title."""
         return self.spec.title or self.name
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of all but the time, in which two operators that make the same Job differ."""
+        return hashlib.sha256(self._encoded(exclude={"created_at"})).hexdigest()
+
+    def encoded(self) -> bytes:
+        """Return the content of REQUEST_FILE."""
+        return self._encoded()
+
+    def packed(self) -> str:
+        """Return the same as an annotation may hold it."""
+        return base64.b64encode(gzip.compress(self._encoded(), mtime=0)).decode()
+
+    @classmethod
+    def unpacked(cls, text: str) -> Self:
+        """Return the request that was packed."""
+        return cls.model_validate_json(gzip.decompress(base64.b64decode(text)))
+
+    def _encoded(self, exclude: set[str] | None = None) -> bytes:
+        return self.model_dump_json(by_alias=True, exclude_none=True, exclude=exclude).encode()
 
 
 class SignedRequest(Model):

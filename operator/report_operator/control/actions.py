@@ -116,9 +116,10 @@ class Actor:
         subject, spec = facts.subject, self._spec(facts.subject)
         await self.store.ensure_bucket()
         links = await self._run_links.sign(subject, spec, facts.rules, facts.now)
-        of_job = job.manifest(subject, spec, self.defaults)
-        of_job["metadata"]["annotations"] = renewal.annotations(spec, links, facts.now)
-        of_secret = secret.manifest(subject, spec, facts.rules.policy, links, facts.now)
+        ordered = secret.request(subject, spec, facts.rules.policy, facts.now)
+        of_job = job.manifest(subject, ordered, self.defaults)
+        of_job["metadata"]["annotations"] = renewal.annotations(ordered, links)
+        of_secret = secret.manifest(subject, ordered, links)
         made = await JobMaker(self.cluster).make(subject, of_secret, of_job)
         if not isinstance(made, str):
             return replace(facts, jobs=(*facts.jobs, made))
@@ -159,11 +160,14 @@ class Actor:
         return {name: StoredFile(sizes[key], self.store.uri(key), links.get(name)) for name, key in keys.items()}
 
     async def _renew_links(self, facts: Facts, redelivery: StartRedelivery | None) -> None:
-        spec = self._spec(facts.subject)
-        if redelivery is not None and facts.redelivery is not None:
-            await self._redeliverer.renew(facts, redelivery, spec, facts.redelivery)
-        elif redelivery is None and facts.job is not None:
-            await self._run_links.renew(facts.subject, spec, facts.job, facts.rules, facts.now)
+        job = facts.job if redelivery is None else facts.redelivery
+        ordered = job.request if job is not None else None
+        if job is None or ordered is None:
+            return
+        if redelivery is None:
+            await self._run_links.renew(facts.subject, ordered, job, facts.rules, facts.now)
+        else:
+            await self._redeliverer.renew(facts, redelivery, ordered, job)
 
     @property
     def _redeliverer(self) -> Redeliverer:

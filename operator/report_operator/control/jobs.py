@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION
-from report_operator.api.report import ReportSpec
-from report_operator.api.run import Links
+from report_operator.api.run import Links, Request
 from report_operator.cluster.client import Cluster
 from report_operator.cluster.connection import Json
 from report_operator.cluster.errors import (
@@ -38,12 +37,12 @@ class JobMaker:
         except (AlreadyExistsError, RefusedError) as error:
             return await self._refusal(subject, name, error)
 
-    async def renew(self, job: Job, secret: Json, spec: ReportSpec, links: Links) -> None:
+    async def renew(self, job: Job, secret: Json, ordered: Request, links: Links) -> None:
         """Give a Job a Secret with links that work longer, if these do; raises ClusterError."""
         if job.links_expire_at is not None and links.expires_at <= job.links_expire_at:
             return
         await self.cluster.replace_secret(secret)
-        end = renewal.annotations(spec, links, job.ordered_at).get(LINKS_EXPIRE_ANNOTATION)
+        end = renewal.annotations(ordered, links).get(LINKS_EXPIRE_ANNOTATION)
         await self.cluster.annotate_job(job.metadata.namespace, job.metadata.name, {LINKS_EXPIRE_ANNOTATION: end})
 
     async def _create_secret(self, manifest: Json) -> None:

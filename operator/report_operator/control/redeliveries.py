@@ -5,7 +5,7 @@ from datetime import datetime
 
 from report_operator.api.redelivery import RedeliveryOrder
 from report_operator.api.report import ReportSpec
-from report_operator.api.run import LEDGER_FILE, Links
+from report_operator.api.run import LEDGER_FILE, Links, Request
 from report_operator.control.jobs import JobMaker
 from report_operator.control.ledgers import Ledgers
 from report_operator.control.links import LinkMaker
@@ -35,28 +35,28 @@ class Redeliverer:
         if isinstance(order, str):
             return replace(facts, nothing_to_send=order)
         links = await self._links(facts, spec, order, token, facts.now)
-        of_run = secret.manifest(subject, spec, facts.rules.policy, links, facts.now)
-        of_secret = redelivery_order.secret_manifest(subject, of_run, order, token)
-        of_job = redelivery_order.job_manifest(subject, spec, self.defaults, token)
-        of_job["metadata"]["annotations"] = renewal.annotations(spec, links, facts.now)
+        ordered = secret.request(subject, spec, facts.rules.policy, facts.now)
+        of_secret = redelivery_order.secret_manifest(subject, secret.manifest(subject, ordered, links), order, token)
+        of_job = redelivery_order.job_manifest(subject, ordered, self.defaults, token)
+        of_job["metadata"]["annotations"] = renewal.annotations(ordered, links)
         made = await self.jobs.make(subject, of_secret, of_job)
         if isinstance(made, str):
             return replace(facts, refusal=made)
         return replace(facts, redeliveries=(*facts.redeliveries, made))
 
-    async def renew(self, facts: Facts, wanted: StartRedelivery, spec: ReportSpec, job: Job) -> None:
+    async def renew(self, facts: Facts, wanted: StartRedelivery, ordered: Request, job: Job) -> None:
         """Give a redelivery links that work longer, if the credentials do by now. Raises StoreError, ClusterError.
 
         What it is about is read again, as the operator may read no Secret: the ledger stays as it is until its end.
         """
-        subject = facts.subject
+        subject, spec = facts.subject, ordered.spec
         order = await self._order(subject, spec, wanted)
         if isinstance(order, str):
             return  # It has just ended: there is nothing left to send again.
-        links = await self._links(facts, spec, order, wanted.token, job.ordered_at)
-        of_run = secret.manifest(subject, spec, facts.rules.policy, links, job.ordered_at)
+        links = await self._links(facts, spec, order, wanted.token, ordered.created_at)
+        of_run = secret.manifest(subject, ordered, links)
         of_secret = redelivery_order.secret_manifest(subject, of_run, order, wanted.token)
-        await self.jobs.renew(job, of_secret, spec, links)
+        await self.jobs.renew(job, of_secret, ordered, links)
 
     async def _order(self, subject: Subject, spec: ReportSpec, wanted: StartRedelivery) -> RedeliveryOrder | str:
         """Return what is to be sent again, or why that cannot be told."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from report_operator.api.report import ReportSpec
-from report_operator.api.run import LEDGER_FILE, Links
+from report_operator.api.run import LEDGER_FILE, Links, Request
 from report_operator.control.jobs import JobMaker
 from report_operator.control.links import LinkMaker
 from report_operator.plan import artifacts, relay, secret, uploads
@@ -58,8 +58,7 @@ class RunLinks:
         }
         return made.model_copy(update=update)
 
-    async def renew(self, subject: Subject, spec: ReportSpec, job: Job, rules: Rules, now: datetime) -> None:
+    async def renew(self, subject: Subject, ordered: Request, job: Job, rules: Rules, now: datetime) -> None:
         """Give a run links that work longer, if the credentials do by now. Raises StoreError, ClusterError."""
-        links = await self.sign(subject, spec, rules, job.ordered_at, now)
-        of_secret = secret.manifest(subject, spec, rules.policy, links, job.ordered_at)
-        await self.jobs.renew(job, of_secret, spec, links)
+        links = await self.sign(subject, ordered.spec, rules, ordered.created_at, now)
+        await self.jobs.renew(job, secret.manifest(subject, ordered, links), ordered, links)

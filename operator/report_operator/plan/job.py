@@ -15,10 +15,12 @@ from report_operator.api.report import ReportSpec
 from report_operator.api.run import (
     CONFIG_MAPS_DIR,
     DATA_DIR,
+    DIGEST_VARIABLE,
     LINKS_FILE,
     OUTPUTS_DIR,
     REQUEST_FILE,
     SECRETS_DIR,
+    Request,
 )
 from report_operator.api.sources import KeySelector
 from report_operator.plan import child, cloud_identity
@@ -47,34 +49,34 @@ class RunDefaults:
     """Limit of each of the run's scratch volumes."""
 
 
-def manifest(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
-    """Return the Job. It passes the restricted Pod Security Standard.
+def manifest(subject: Subject, ordered: Request, defaults: RunDefaults) -> Json:
+    """Return the Job of a run. It passes the restricted Pod Security Standard.
 
     The stages before the last are init containers, so that each starts when the one before has ended well. There is no
     time to live: the operator sets it after the result is on record, so that an outage of the operator loses none.
     """
-    return _job(subject, spec, child.metadata(subject), _pod(subject, spec, defaults))
+    return _job(subject, ordered.spec, child.metadata(subject), _pod(subject, ordered, defaults))
 
 
-def redelivery(subject: Subject, spec: ReportSpec, defaults: RunDefaults, metadata: Json) -> Json:
+def redelivery(subject: Subject, ordered: Request, defaults: RunDefaults, metadata: Json) -> Json:
     """Return the Job that sends again what the run has made, with one container; the Secret has the same name."""
+    spec = ordered.spec
     volumes = [
         _secret_volume("request", metadata["name"], [REQUEST_FILE.name]),
         _secret_volume("links", metadata["name"], [LINKS_FILE.name, ORDER_FILE.name]),
         *_delivery_volumes(spec),
         *(_scratch_volume(name, defaults.scratch_size) for name in ("outputs", f"tmp-{Stage.REDELIVER}")),
     ]
-    containers = {"containers": [_container(Stage.REDELIVER, spec, defaults)]}
+    containers = {"containers": [_container(Stage.REDELIVER, spec, defaults, _digest(ordered))]}
     return _job(subject, spec, metadata, _pod_with(containers, volumes, spec, defaults))
 
 
 def probe(metadata: Json, order: str, spec: ReportSpec, defaults: RunDefaults) -> Json:
     """Return the Job that probes the destinations of a spec: one try of one container, which has their Secrets."""
     secrets = enumerate(_delivery_secrets(spec))
-    container = _container(Stage.PUBLISH, spec, defaults) | {
+    container = _container(Stage.PUBLISH, spec, defaults, {"name": ORDER_VARIABLE, "value": order}) | {
         "name": "probe",
         "command": ["report-operator", "probe"],
-        "env": [{"name": ORDER_VARIABLE, "value": order}],
         "resources": defaults.resources.to_wire(),
         "volumeMounts": [
             *(_mount(f"delivery-{n}", SECRETS_DIR / name) for n, name in secrets),
@@ -139,8 +141,9 @@ def _labels(subject: Subject) -> dict[str, str]:
     return {SCHEDULE_UID_LABEL: schedule} if schedule else {}
 
 
-def _pod(subject: Subject, spec: ReportSpec, defaults: RunDefaults) -> Json:
-    fetch, render, publish = (_container(stage, spec, defaults) for stage in RUN_STAGES)
+def _pod(subject: Subject, ordered: Request, defaults: RunDefaults) -> Json:
+    spec = ordered.spec
+    fetch, render, publish = (_container(stage, spec, defaults, _digest(ordered)) for stage in RUN_STAGES)
     secrets = _by_name(ref for source in spec.sources for ref in source.secrets)
     data = _by_name(source.config_map for source in spec.sources if source.config_map)
     volumes = [
@@ -175,12 +178,22 @@ def _pod_with(containers: Json, volumes: list[Json], spec: ReportSpec, defaults:
     return pod | {key: value for key, value in optional.items() if value}
 
 
-def _container(stage: Stage, spec: ReportSpec, defaults: RunDefaults) -> Json:
+def _digest(ordered: Request) -> Json:
+    """Return the variable by which a stage sees that its request is the operator's.
+
+    Who may write Secrets may put another one in its place, with another spec and no policy; the Job's pods are not
+    theirs.
+    """
+    return {"name": DIGEST_VARIABLE, "value": ordered.digest}
+
+
+def _container(stage: Stage, spec: ReportSpec, defaults: RunDefaults, variable: Json) -> Json:
     return {
         "name": stage.value,
         "image": defaults.image,
         "imagePullPolicy": defaults.image_pull_policy,
         "command": ["report-operator", "run", stage.value],
+        "env": [variable],
         "resources": (spec.run.resources or defaults.resources).to_wire(),
         "terminationMessagePolicy": "File",  # Logs could hold what the status must not.
         "securityContext": {

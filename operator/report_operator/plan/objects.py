@@ -7,10 +7,11 @@ from report_operator.api.fields import Model, Time
 from report_operator.api.metadata import (
     KUEUE_QUEUE_LABEL,
     LINKS_EXPIRE_ANNOTATION,
-    ORDERED_ANNOTATION,
     REDELIVERY_LABEL,
+    REQUEST_ANNOTATION,
     RUN_ID_LABEL,
 )
+from report_operator.api.run import Request
 
 STAGES = tuple(Stage)
 """The names of the containers, in the order that those of a run work in."""
@@ -94,9 +95,12 @@ class Job(Model):
         return _time(self.metadata.annotations.get(LINKS_EXPIRE_ANNOTATION))
 
     @property
-    def ordered_at(self) -> datetime:
-        """Return when the run was ordered."""
-        return _time(self.metadata.annotations.get(ORDERED_ANNOTATION)) or self.metadata.creation_timestamp
+    def request(self) -> Request | None:
+        """Return what the run has to do, where its links are renewed; None when the annotation is not ours."""
+        try:
+            return Request.unpacked(self.metadata.annotations[REQUEST_ANNOTATION])
+        except (KeyError, ValueError, OSError):
+            return None
 
     @property
     def failure(self) -> StatusCondition | None:

@@ -8,7 +8,7 @@ from report_operator.api.deliveries import Deliveries, DeliveryState
 from report_operator.api.metadata import REDELIVERY_LABEL
 from report_operator.api.redelivery import ORDER_FILE, RedeliveryOrder
 from report_operator.api.report import ReportSpec
-from report_operator.api.run import LEDGER_FILE, RESULT_FILE
+from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Request
 from report_operator.plan import child, job, names, secret
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.subject import Subject
@@ -28,9 +28,9 @@ def order(spec: ReportSpec, ledger: Deliveries, states: Collection[DeliveryState
     return RedeliveryOrder(before=before, again=again)
 
 
-def job_manifest(subject: Subject, spec: ReportSpec, defaults: RunDefaults, token: str) -> dict[str, Any]:
+def job_manifest(subject: Subject, ordered: Request, defaults: RunDefaults, token: str) -> dict[str, Any]:
     """Return the Job."""
-    return job.redelivery(subject, spec, defaults, _metadata(subject, token))
+    return job.redelivery(subject, ordered, defaults, _metadata(subject, token))
 
 
 def secret_manifest(subject: Subject, of_run: Mapping[str, Any], wanted: RedeliveryOrder, token: str) -> dict[str, Any]:

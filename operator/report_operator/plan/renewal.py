@@ -5,9 +5,8 @@ The operator may read no Secret. So what it has to know of the one that it made 
 
 from datetime import datetime, timedelta
 
-from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION, ORDERED_ANNOTATION
-from report_operator.api.report import ReportSpec
-from report_operator.api.run import Links
+from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION, REQUEST_ANNOTATION
+from report_operator.api.run import Links, Request
 from report_operator.plan import secret
 from report_operator.plan.objects import Job
 
@@ -16,11 +15,16 @@ _BEFORE = timedelta(minutes=12)
 (botocore.credentials, RefreshableCredentials), and the kubelet brings a Secret to a pod within two minutes."""
 
 
-def annotations(spec: ReportSpec, links: Links, ordered_at: datetime) -> dict[str, str]:
-    """Return what the Job remembers of the links in its Secret; nothing where they need not be renewed."""
-    if not secret.are_cut_short(spec, links, ordered_at):
+_LARGEST_REQUEST = 200_000
+"""Bytes: all annotations of an object may have 256 KiB."""
+
+
+def annotations(ordered: Request, links: Links) -> dict[str, str]:
+    """Return what the Job remembers of its Secret; nothing where the links need not be renewed, or cannot be."""
+    request = ordered.packed()
+    if not secret.are_cut_short(ordered.spec, links, ordered.created_at) or len(request) > _LARGEST_REQUEST:
         return {}
-    return {LINKS_EXPIRE_ANNOTATION: links.expires_at.isoformat(), ORDERED_ANNOTATION: ordered_at.isoformat()}
+    return {LINKS_EXPIRE_ANNOTATION: links.expires_at.isoformat(), REQUEST_ANNOTATION: request}
 
 
 def is_due(job: Job, now: datetime) -> bool:

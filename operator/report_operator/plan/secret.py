@@ -75,9 +75,9 @@ def message_links_ttl(spec: ReportSpec, ordered_at: datetime, now: datetime) -> 
     return parse_duration(spec.download.url_ttl) + (max(until - now, timedelta()) if until else timedelta())
 
 
-def manifest(subject: Subject, spec: ReportSpec, policy: Policy, links: Links, ordered_at: datetime) -> dict[str, Any]:
-    """Return the Secret, named like the Job; with links that are cut short it can be replaced."""
-    request = Request(
+def request(subject: Subject, spec: ReportSpec, policy: Policy, ordered_at: datetime) -> Request:
+    """Return what a run has to do that is ordered then."""
+    return Request(
         run_id=subject.run_id,
         namespace=subject.metadata.namespace,
         name=subject.metadata.name,
@@ -87,12 +87,16 @@ def manifest(subject: Subject, spec: ReportSpec, policy: Policy, links: Links, o
         spec=spec,
         policy=policy,
     )
+
+
+def manifest(subject: Subject, ordered: Request, links: Links) -> dict[str, Any]:
+    """Return the Secret, named like the Job; with links that are cut short it can be replaced."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "report-operator.io/run",
         "metadata": child.metadata(subject),
-        "immutable": not are_cut_short(spec, links, ordered_at),
-        "stringData": {REQUEST_FILE.name: request.model_dump_json(by_alias=True, exclude_none=True)},
+        "immutable": not are_cut_short(ordered.spec, links, ordered.created_at),
+        "stringData": {REQUEST_FILE.name: ordered.encoded().decode()},
         "data": {LINKS_FILE.name: base64.b64encode(links.packed()).decode()},
     }

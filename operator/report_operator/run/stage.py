@@ -29,11 +29,16 @@ EXIT_TERMINATED = 128 + signal.SIGTERM
 _MESSAGE_LIMIT = 1500
 """Characters of `Failure.message`."""
 
+_CHANGED = "the run's Secret does not hold the request that the operator has made; edit the spec to run again"
+
 _log = logging.getLogger(__name__)
 
 
-def main(stage: Stage, workspace: Workspace) -> int:
-    """Run one stage; return its exit code. Nothing is raised: what goes wrong is in the termination message."""
+def main(stage: Stage, workspace: Workspace, digest: str) -> int:
+    """Run one stage of the request with this digest; return its exit code.
+
+    Nothing is raised: what goes wrong is in the termination message.
+    """
     _end_on_sigterm()
     redact = Redactor.of(workspace.secrets)
     tail = log.configure({"stage": stage.value}, redact)
@@ -41,6 +46,8 @@ def main(stage: Stage, workspace: Workspace) -> int:
         request = Request.model_validate_json(workspace.request.read_bytes())
         report = f"{request.namespace}/{request.name}"
         tail = log.configure({"stage": stage.value, "report": report, "run_id": request.run_id}, redact)
+        if request.digest != digest:
+            raise RunError(Reason.REQUEST_CHANGED, _CHANGED)
         _log.info("stage %s starts", stage)
         result = run_stage(stage, request, workspace)
         _log.info("stage %s is done", stage)
