@@ -4,6 +4,7 @@ That months pass is played by writing an earlier time into the status.
 """
 
 import itertools
+import time
 from typing import Any
 
 import httpx
@@ -79,7 +80,11 @@ class TestExpiry:
 
     @pytest.mark.requirement("N3")
     def test_reports_of_a_schedule_are_deleted_but_for_the_last_good_ones(self, team: Team, store: SeaweedFS) -> None:
-        first, second, third = (self.scheduled(team, token) for token in ("1", "2", "3"))
+        names = []
+        for token in ("1", "2", "3"):
+            names.append(self.scheduled(team, token))
+            time.sleep(1.1)  # Which is the last is told by the second in which it was asked for.
+        first, second, third = names
         for name in (first, third):
             expire(team, name)
         eventually(lambda: True if not is_there(team, first) else None, PATIENCE, f"{first} is deleted")
