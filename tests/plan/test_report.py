@@ -21,6 +21,7 @@ from report_operator.plan.facts import (
     Seal,
     StartRun,
 )
+from report_operator.plan.objects import Job
 from report_operator.plan.report import decide
 from report_operator.plan.subject import Subject
 from tests.support.objects import (
@@ -316,6 +317,14 @@ class TestEdited:
     def test_an_unreadable_spec_still_ends_the_old_run(self) -> None:
         decision = decide(facts(report(generation=2, spec={}, status=queued()), jobs=(job(OLDER),)))
         assert decision.actions == (DeleteJob(OLDER.job_name),)
+
+
+class TestLookingAgain:
+    def test_soon_at_a_pod_that_may_be_stuck_and_seldom_at_a_job_that_is_held_back(self) -> None:
+        fresh = job(SUBJECT, age=timedelta())
+        assert decide(facts(report(status=queued()), jobs=(fresh,))).requeue_after == timedelta(seconds=3)
+        held = Job.model_validate(fresh.to_wire() | {"spec": {"suspend": True}})
+        assert decide(facts(report(status=queued()), jobs=(held,))).requeue_after == timedelta(seconds=60)
 
 
 class TestGone:

@@ -242,7 +242,10 @@ def _last_seen(facts: Facts) -> Cause | None:
 
 
 def _look_again(facts: Facts, job: Job, phase: Phase) -> timedelta:
-    """Return the delay that finds a stuck pod soon, and costs little where it stays stuck."""
-    if phase is Phase.RUNNING:
+    """Return the delay that finds a stuck pod soon, and costs little where it stays stuck.
+
+    A Job that Kueue holds back has no pod, and ten thousand of them would be looked at for nothing.
+    """
+    if phase is Phase.RUNNING or job.spec.suspend:
         return _LATEST
     return min(max((facts.now - job.metadata.creation_timestamp) / 2, _SOONEST), _LATEST)
