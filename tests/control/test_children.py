@@ -3,7 +3,6 @@
 from typing import Any
 
 from report_operator.control.children import Children
-from report_operator.control.manifests import Manifests
 
 Json = dict[str, Any]
 SCHEDULE = ("team-a", "weekly")
@@ -72,30 +71,3 @@ class TestChildren:
         children.put(report("weekly-1"))
         children.end_listing()
         assert names(children) == ["weekly-1"]
-
-
-def version(number: int, name: str = "weekly") -> Json:
-    return {"metadata": {"name": name, "namespace": "team-a", "resourceVersion": str(number)}}
-
-
-class TestManifests:
-    def test_the_newest_state_counts(self) -> None:
-        known = Manifests()
-        for number in (9, 10, 8):
-            known.put(version(number))
-        assert known.get(SCHEDULE) == version(10)
-
-    def test_taken_is_forgotten(self) -> None:
-        known = Manifests()
-        known.put(version(1))
-        assert known.take(SCHEDULE) == version(1)
-        assert known.take(SCHEDULE) is None
-
-    def test_what_only_an_earlier_listing_has_named_is_forgotten(self) -> None:
-        known = Manifests()
-        for name in ("gone", "weekly"):
-            known.put_listed(version(1, name))
-        known.put(version(2, "new"))
-        known.put_listed(version(3, "weekly"))
-        assert known.get(("team-a", "gone")) is None
-        assert known.get(SCHEDULE) == version(3)

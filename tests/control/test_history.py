@@ -23,6 +23,7 @@ from report_operator.plan.subject import Subject
 from report_operator.store.errors import StoreError
 from tests.support import objects
 from tests.support.simulation import World, admission, as_cluster, as_store, list_jobs, step
+from tests.support.telling import telling
 
 KEY = ("team-a", "weekly")
 DEFAULTS = RunDefaults(image="example/report-operator:1")
@@ -31,15 +32,16 @@ DEFAULTS = RunDefaults(image="example/report-operator:1")
 class Process:
     """An operator process: the real reconciler, one call at a time."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, busy: bool = False) -> None:
         cluster = as_cluster(world)
         self._world = world
         self.admission = admission(world, Limits(1))
         store = as_store(world)
         links = LinkMaker(store, allowed=True)
         actor = Actor(cluster, store, DEFAULTS, timedelta(hours=1), self.admission, links)
+        self._telling = telling("report", busy=busy)
         self._reconciler = Reconciler(
-            cluster, actor, Manifests(), lambda _: Rules(), "operator-0", now=lambda: world.now
+            cluster, actor, Manifests(), lambda _: Rules(), "operator-0", self._telling, now=lambda: world.now
         )
         self._look: Coroutine[Any, Any, Any] | None = None
 
@@ -60,6 +62,7 @@ class Process:
         if self._look is not None:
             self._look.close()
         self._look = None
+        self._telling.forget()
 
     def listen(self) -> None:
         """Learn which Jobs there are."""
@@ -76,10 +79,10 @@ class History(RuleBasedStateMachine):
 
     operators = 1
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(busy=st.booleans())
+    def begin(self, busy: bool) -> None:
         self.world = World(objects.report())
-        self.processes = [Process(self.world) for _ in range(self.operators)]
+        self.processes = [Process(self.world, busy=busy) for _ in range(self.operators)]
         self.by_hand: set[str] = set()
         self.cancelled: set[str] = set()
 

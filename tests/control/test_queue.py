@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from report_operator.control import queue as queue_module
 from report_operator.control.queue import LONGEST_RETRY_SECONDS, Workers, WorkQueue, backoff
 
 SOON = 0.01
@@ -29,7 +30,7 @@ async def test_a_key_that_is_added_while_worked_on_is_worked_on_again() -> None:
     key = await queue.get()
     queue.add("a")
     queue.add("a")
-    assert queue._ready.empty()
+    assert len(queue) == 1
     queue.done(key)
     assert await queue.get() == "a"
     queue.done("a")
@@ -120,6 +121,30 @@ async def test_no_addition_is_lost_and_no_key_is_worked_on_twice_at_once(seed: i
     assert workers.alive
     await workers.stop(patience=1)
     assert seen == wanted
+
+
+async def test_a_queue_gives_way_to_those_it_comes_after() -> None:
+    first = WorkQueue[str]()
+    second = WorkQueue[str](after=[first])
+    first.add("a")
+    first.add("b")
+    second.add("c")
+    waiting = asyncio.create_task(second.get())
+    assert await first.get() == "a"
+    await asyncio.sleep(SOON)
+    assert not waiting.done()
+    assert len(second) == 1
+    assert await first.get() == "b"
+    assert await waiting == "c"
+
+
+async def test_a_queue_does_not_give_way_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "LONGEST_WAY_GIVEN_SECONDS", SOON)
+    first = WorkQueue[str]()
+    second = WorkQueue[str](after=[first])
+    first.add("a")
+    second.add("b")
+    assert await second.get() == "b"
 
 
 async def test_stopping_lets_workers_finish_and_take_nothing_new() -> None:

@@ -15,6 +15,7 @@ from report_operator.plan.policy import Rules
 from report_operator.plan.run_queue import Limits
 from tests.support import objects
 from tests.support.simulation import SimulatedCluster, World, admission, as_store, step
+from tests.support.telling import telling
 
 
 class Recording:
@@ -32,7 +33,7 @@ class Recording:
 class Play:
     """A Report and its operator."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, busy: bool = False) -> None:
         self.world = World(objects.report())
         self.calls: list[str] = []
         cluster = cast("Cluster", Recording(self.world, self.calls))
@@ -40,7 +41,13 @@ class Play:
         store, queue = as_store(self.world), admission(self.world, Limits())
         actor = Actor(cluster, store, defaults, timedelta(hours=1), queue, LinkMaker(store, allowed=True))
         self.reconciler = Reconciler(
-            cluster, actor, Manifests(), lambda _: Rules(), "operator-0", now=lambda: self.world.now
+            cluster,
+            actor,
+            Manifests(),
+            lambda _: Rules(),
+            "operator-0",
+            telling("report", busy=busy),
+            now=lambda: self.world.now,
         )
 
     def look(self) -> list[str]:
@@ -64,32 +71,49 @@ def play() -> Play:
 def test_a_run(play: Play) -> None:
     assert play.look() == ["report", "create_secret", "create_job", "write_status", "create_event"]
     play.advance()
-    assert play.look() == ["report", "jobs", "pods", "write_status"]
+    assert play.look() == ["report", "job", "pods", "write_status"]
     play.advance()
     assert play.look() == [
-        *("report", "jobs", "pods"),
+        *("report", "job", "pods"),
         *("delete_secret", "write_status", "create_event", "expire_job"),
     ]
 
 
+def test_where_many_are_started_the_status_waits() -> None:
+    play = Play(busy=True)
+    assert play.look() == ["report", "create_secret", "create_job"]
+    play.advance()
+    assert play.look() == ["write_status", "create_event", "report", "job", "pods", "write_status"]
+
+
+@pytest.mark.parametrize("change", ["edit", "redelivery"])
+def test_all_jobs_are_listed_where_there_may_be_several(play: Play, change: str) -> None:
+    play.look()
+    if change == "edit":
+        play.world.edit()
+    else:
+        play.world.ask_again("token")
+    assert play.look()[:2] == ["report", "jobs"]
+
+
 def test_a_look_at_what_has_not_changed(play: Play) -> None:
     play.look()
-    assert play.look() == ["report", "jobs", "pods"]
+    assert play.look() == ["report", "job", "pods"]
     play.world.now += timedelta(seconds=5)
-    assert play.look() == ["report", "jobs", "pods", "events_about"]
+    assert play.look() == ["report", "job", "pods", "events_about"]
 
 
 def test_a_look_at_what_is_settled(play: Play) -> None:
     for _ in range(3):
         play.look()
         play.advance()
-    assert play.look() == ["report", "jobs"]
+    assert play.look() == ["report", "job"]
 
 
 def test_a_kill_between_job_and_status_is_found_out_by_the_secret(play: Play) -> None:
     play.look()
     del play.world.report["status"]
-    assert play.look() == ["report", "create_secret", "job", "job", "jobs", "pods", "write_status", "create_event"]
+    assert play.look() == ["report", "create_secret", "job", "job", "job", "pods", "write_status", "create_event"]
 
 
 def test_an_edit(play: Play) -> None:

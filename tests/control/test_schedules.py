@@ -17,6 +17,7 @@ from report_operator.control.schedules import PROBES, PROBES_OF_NAMESPACE, Sched
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.policy import Rules
 from tests.support.schedules import MINUTELY, TWO, World, utc
+from tests.support.telling import telling
 
 Json = dict[str, Any]
 KEY = ("team-a", "weekly")
@@ -90,7 +91,7 @@ class FakeCluster:
 class Play:
     """A ScheduledReport of two variants that is due, and its operator."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, busy: bool = False) -> None:
         world = World.of("2026-05-04 08:00", **MINUTELY, **TWO)
         world.operate()
         world.manifest["metadata"]["resourceVersion"] = "1"
@@ -108,6 +109,7 @@ class Play:
             "operator-0",
             lambda: self.now,
             RunDefaults(image="image"),
+            telling("scheduled_report", busy=busy),
         )
 
     async def look(self) -> list[str]:
@@ -140,6 +142,53 @@ async def test_a_slot_costs_one_request_for_each_report_and_one_for_the_status(p
 async def test_a_second_look_asks_for_nothing(play: Play) -> None:
     await play.look()
     assert await play.look() == []
+
+
+@pytest.fixture
+def crowd() -> Play:
+    """Many are due."""
+    return Play(busy=True)
+
+
+async def test_where_many_are_due_the_status_waits(crowd: Play) -> None:
+    assert await crowd.look() == ["scheduled_report", "create_report", "create_report"]
+    await crowd.reconciler.telling.catch_up(KEY)
+    assert crowd.cluster.calls[3:] == ["write_status"]
+    assert crowd.cluster.manifest["status"]["lastScheduleTime"] == "2026-05-04T08:01:00Z"
+    assert await crowd.look() == []
+    crowd.now = utc("2026-05-04 08:02")
+    crowd.clockwork.ring_due()
+    assert crowd.rung == [KEY]
+
+
+async def test_a_slot_is_on_record_before_the_next_is_looked_at(crowd: Play) -> None:
+    await crowd.look()
+    crowd.now = utc("2026-05-04 08:02")
+    assert await crowd.look() == ["write_status", "create_report", "create_report"]
+    assert crowd.cluster.manifest["status"]["lastScheduleTime"] == "2026-05-04T08:01:00Z"
+
+
+async def test_a_status_that_waited_is_not_written_over_an_edit(crowd: Play) -> None:
+    await crowd.look()
+    metadata = crowd.cluster.manifest["metadata"] | {"resourceVersion": "7", "labels": {"team": "a"}}
+    crowd.cluster.manifest = crowd.cluster.manifest | {"metadata": metadata}
+    crowd.reconciler.known.put(crowd.cluster.manifest)
+    assert await crowd.fail(ConflictError) == []
+    assert await crowd.look() == ["write_status"]
+    assert crowd.cluster.manifest["metadata"]["labels"] == {"team": "a"}
+    assert crowd.cluster.manifest["status"]["lastScheduleTime"] == "2026-05-04T08:01:00Z"
+
+
+async def test_after_a_conflict_all_is_read_anew(crowd: Play) -> None:
+    await crowd.look()
+    crowd.cluster.failures["write_status"] = [ConflictError("changed")]
+    assert await crowd.fail(ConflictError) == ["write_status"]
+    assert await crowd.look() == ["scheduled_report", "write_status"]
+
+
+async def test_what_is_more_than_reports_to_make_does_not_wait(crowd: Play) -> None:
+    crowd.cluster.failures["create_report"] = [RefusedError("no quota"), None]
+    assert "write_status" in await crowd.look()
 
 
 @pytest.mark.parametrize("answers", [[UnavailableError("429"), None], [None, UnavailableError("429")]])

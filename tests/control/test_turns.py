@@ -26,9 +26,9 @@ def test_waiting_for_a_turn(play: Play) -> None:
     gate = play.reconciler.actor.admission
     gate.see(OTHER)
     assert play.look() == ["report", "write_status", "create_event"]
-    assert play.look() == ["report", "jobs"], "nobody has moved"
+    assert play.look() == ["report", "job"], "nobody has moved"
     gate.see(OTHER, gone=True)
-    assert play.look() == ["report", "jobs", "create_secret", "create_job", "write_status", "create_event"]
+    assert play.look() == ["report", "job", "create_secret", "create_job", "write_status", "create_event"]
 
 
 def test_cancelling_a_run_that_waits(play: Play) -> None:

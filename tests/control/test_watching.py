@@ -44,3 +44,13 @@ def test_nothing_of_kopf_is_shared_with_other_operators(settings: kopf.OperatorS
     assert settings.peering.standalone
     assert not settings.posting.enabled
     assert "kopf.zalando.org" not in settings.persistence.finalizer
+
+
+def test_nothing_of_an_object_is_kept_to_compare_it_with(settings: kopf.OperatorSettings) -> None:
+    body = kopf.Body({"metadata": {"name": "weekly", "annotations": {"a": "b"}}, "spec": {"title": "Sales"}})
+    storage = settings.persistence.diffbase_storage
+    assert storage.build(body=body) == {}
+    assert storage.fetch(body=body) is None
+    patch = kopf.Patch()
+    storage.store(body=body, patch=patch, essence=storage.build(body=body))
+    assert not patch

@@ -76,6 +76,12 @@ def test_jobs() -> None:
     assert view_of_job(condition("Complete"), ttl=3600) is None
 
 
+def test_a_job_that_is_held_back_is_as_new_until_it_is_released() -> None:
+    held = view_of_job({"type": "Suspended", "status": "True"})
+    assert held == interest.NEW_JOB
+    assert view_of_job({"type": "Suspended", "status": "False"}) != held
+
+
 def view_of_pod(*states: Json, **fields: Any) -> interest.PodView:
     return interest.in_pod(pod(JOB, *states, **fields).to_wire())
 

@@ -324,7 +324,7 @@ class TestLookingAgain:
         fresh = job(SUBJECT, age=timedelta())
         assert decide(facts(report(status=queued()), jobs=(fresh,))).requeue_after == timedelta(seconds=3)
         held = Job.model_validate(fresh.to_wire() | {"spec": {"suspend": True}})
-        assert decide(facts(report(status=queued()), jobs=(held,))).requeue_after == timedelta(seconds=60)
+        assert decide(facts(report(status=queued()), jobs=(held,))).requeue_after == timedelta(minutes=10)
 
 
 class TestGone:

@@ -45,6 +45,22 @@ def secret(team: Team, name: str = "a") -> Json:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"a": "b"}}
 
 
+async def test_no_file_is_read_for_a_request(cluster: Cluster, team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a file of passwords (netrc) aiohttp would go through it for each request, in a thread."""
+    monkeypatch.setattr("aiohttp.client.netrc_from_env", lambda: pytest.fail("looked for"))
+    team.create("weekly")
+    assert (await cluster.report(team.namespace, "weekly"))["spec"]
+
+
+async def test_a_proxy_of_the_environment_is_used(api_server: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(api_server.kubeconfig))
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{free_ports(1)[0]}")
+    connected = await Cluster.connect(1, lambda *_: None)
+    with pytest.raises(errors.UnavailableError, match="cannot be reached"):
+        await connected.report("default", "weekly")
+    await connected.close()
+
+
 async def test_a_status_is_written_whole_and_nothing_else_is(cluster: Cluster, team: Team) -> None:
     made = team.create("weekly")
     read = await cluster.report(team.namespace, "weekly")

@@ -32,7 +32,7 @@ from report_operator.api.sources import KeySelector, Source, Table
 from report_operator.api.trial import Trial
 
 _NAMES = "(self.sources.map(s, s.name) + self.tables.map(t, t.name))"
-_FILE = "{0}.format + '/' + (has({0}.name) ? {0}.name : has({0}.table) ? {0}.table : 'report')"
+_STEM = "(has({0}.name) ? {0}.name : has({0}.table) ? {0}.table : 'report')"
 
 
 def _known_tables(path: str, field: str) -> Rule:
@@ -119,7 +119,7 @@ class ReportSpec(Model):
         Field(min_length=1, max_length=16),
         LIST_ATOMIC,
         Rule(
-            rule=f"self.all(o, self.exists_one(p, {_FILE.format('p')} == {_FILE.format('o')}))",
+            rule=f"self.all(o, self.exists_one(p, p.format == o.format && {_STEM.format('p')} == {_STEM.format('o')}))",
             message="two outputs have the same file name (name, else table, else report): set name on one of them",
         ),
     ]

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from report_operator.api.metadata import REPORT_UID_LABEL, RUN_ID_LABEL
 from report_operator.cluster.client import Cluster
+from report_operator.cluster.errors import NotFoundError
 from report_operator.plan import progress
 from report_operator.plan.facts import Facts
 from report_operator.plan.objects import Event, Job, Pod
@@ -17,11 +18,10 @@ async def gather(cluster: Cluster, subject: Subject, now: datetime, *, look_for_
     Its Jobs if asked for; the pods of the one that is followed while it is not sealed; the Events of a pod or Job only
     when it does not get on.
     """
-    namespace, uid = subject.metadata.namespace, subject.metadata.uid
+    uid = subject.metadata.uid
     if subject.metadata.deletion_timestamp is not None or not look_for_jobs:
         return Facts(now, subject)
-    found = [Job.model_validate(j) for j in await cluster.jobs(namespace, f"{REPORT_UID_LABEL}={uid}")]
-    ours = [job for job in found if job.metadata.is_owned_by(uid)]
+    ours = [job for job in await _jobs(cluster, subject) if job.metadata.is_owned_by(uid)]
     runs, redeliveries = (tuple(job for job in ours if job.is_redelivery is again) for again in (False, True))
     facts = Facts(now, subject, runs, redeliveries)
     job = facts.followed
@@ -30,6 +30,17 @@ async def gather(cluster: Cluster, subject: Subject, now: datetime, *, look_for_
     pods = await _pods(cluster, job)
     events = await _events(cluster, job, pods) if progress.is_stuck(job, pods, now) else ()
     return replace(facts, pods=pods, events=events)
+
+
+async def _jobs(cluster: Cluster, subject: Subject) -> list[Job]:
+    """Return the Report's Jobs, by name where there can be one only: for a list the API server reads all of them."""
+    namespace, uid = subject.metadata.namespace, subject.metadata.uid
+    if not subject.has_one_job_at_most:
+        return [Job.model_validate(job) for job in await cluster.jobs(namespace, f"{REPORT_UID_LABEL}={uid}")]
+    try:
+        return [Job.model_validate(await cluster.job(namespace, subject.job_name))]
+    except NotFoundError:
+        return []
 
 
 async def _pods(cluster: Cluster, job: Job) -> tuple[Pod, ...]:

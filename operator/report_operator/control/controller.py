@@ -36,9 +36,11 @@ class Controller:
     `kind` is the name in logs and metrics.
     """
 
-    def __init__(self, kind: str, reconcile: Callable[[Key], Awaitable[Next]]) -> None:
+    def __init__(
+        self, kind: str, reconcile: Callable[[Key], Awaitable[Next]], queue: WorkQueue[Key] | None = None
+    ) -> None:
         self.kind = kind
-        self.queue: WorkQueue[Key] = WorkQueue()
+        self.queue: WorkQueue[Key] = WorkQueue() if queue is None else queue
         self._reconcile = reconcile
         self._workers: Workers[Key] | None = None
 

@@ -34,10 +34,16 @@ class Manifests:
 
     def put(self, manifest: Json) -> None:
         """Remember an object, unless a newer state is known."""
-        key, version = key_of(manifest), int(manifest["metadata"]["resourceVersion"])
-        known = self._packed.get(key)
-        if known is None or known[0] < version:
-            self._packed[key] = version, zlib.compress(json.dumps(manifest).encode(), level=1)
+        known = self._packed.get(key_of(manifest))
+        if known is None or known[0] < _version(manifest):
+            self.amend(manifest)
+
+    def amend(self, manifest: Json) -> None:
+        """Remember an object as it will be when what was decided about it is written."""
+        self._packed[key_of(manifest)] = (
+            _version(manifest),
+            zlib.compress(json.dumps(_slim(manifest)).encode(), level=1),
+        )
 
     def get(self, key: Key) -> Json | None:
         """Return the object; None when it is not known."""
@@ -64,3 +70,13 @@ class Manifests:
     def drop(self, key: Key) -> None:
         """Forget the object."""
         self._packed.pop(key, None)
+
+
+def _version(manifest: Json) -> int:
+    return int(manifest["metadata"]["resourceVersion"])
+
+
+def _slim(manifest: Json) -> Json:
+    """Return the object without what no decision depends on: managedFields is a third of many an object."""
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
+    return {**manifest, "metadata": metadata}

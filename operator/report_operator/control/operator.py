@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import platform
@@ -23,10 +24,12 @@ from report_operator.control.keys import Keys
 from report_operator.control.links import LinkMaker
 from report_operator.control.manifests import Manifests
 from report_operator.control.policies import Policies
+from report_operator.control.queue import WorkQueue
 from report_operator.control.reconcile import Reconciler, utc_now
 from report_operator.control.reports import Reports
 from report_operator.control.schedules import ScheduleReconciler
 from report_operator.control.sweep import Sweep
+from report_operator.control.telling import Telling
 from report_operator.control.upkeep import Upkeep
 from report_operator.store.errors import StoreError
 from report_operator.store.open import open_store
@@ -36,6 +39,11 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 60.0
 """For everything at the end; the pod's terminationGracePeriodSeconds is longer."""
+STATUSES_PUT_OFF = 1000
+"""Statuses of Reports that are kept in memory, some 50 KiB for each, while runs are started."""
+GARBAGE = 50_000
+"""New objects after which Python looks for cycles among them. With its own limit of 700 it does so several times for
+each watch event, whose JSON has none: a tenth of the operator's CPU time."""
 _WATCHED_BY_KOPF = ("scheduledreports", "jobs", "pods")
 
 
@@ -51,15 +59,32 @@ class Operator:
         actor = Actor(cluster, store, config.defaults, config.job_ttl_time, self.admission, link_maker)
         self.policies = Policies(cluster, config.namespace, config.policy, self._look_again, relay=config.relay)
         rules = self.policies.of
-        of_reports = Reconciler(cluster, actor, pending, rules, instance, keys=keys)
-        of_schedules = ScheduleReconciler(
-            cluster, self.known_schedules, children, self.clockwork, rules, instance, utc_now, config.defaults
+        schedules: WorkQueue[Key] = WorkQueue()
+        reports: WorkQueue[Key] = WorkQueue(after=[schedules])
+        told_last = (schedules, reports)
+        self._tellings = (
+            Telling("scheduled_report", schedules, told_last),
+            Telling("report", reports, told_last, most=STATUSES_PUT_OFF),
         )
-        self.reports = Controller("report", of_reports.reconcile)
-        self.schedules = Controller("scheduled_report", of_schedules.reconcile)
+        tell_of_schedules, tell_of_reports = self._tellings
+        of_reports = Reconciler(cluster, actor, pending, rules, instance, tell_of_reports, keys=keys)
+        of_schedules = ScheduleReconciler(
+            cluster,
+            self.known_schedules,
+            children,
+            self.clockwork,
+            rules,
+            instance,
+            utc_now,
+            config.defaults,
+            tell_of_schedules,
+        )
+        self.reports = Controller("report", of_reports.reconcile, reports)
+        self.schedules = Controller("scheduled_report", of_schedules.reconcile, schedules)
         sweep = Sweep(cluster, store, config.sweep_interval_time, config.sweep_grace_time, utc_now, rules)
         self.upkeep = Upkeep(cluster, link_maker, children, keys, instance=instance, now=utc_now)
-        self._controllers = (self.reports, self.schedules, self.upkeep.controller)
+        self._working = (self.reports, self.schedules, self.upkeep.controller)
+        self._controllers = (*self._working, *(telling.controller for telling in self._tellings))
         queues = {"queue": self.reports.queue, "schedules": self.schedules.queue}
         self._followed = Reports(cluster, children, self.upkeep, self.policies, pending, keys=keys, **queues)
         self._endless = [
@@ -91,6 +116,8 @@ class Operator:
         # Before all Reports are known, a slot would seem to have none.
         await self._followed.listed.wait()
         self.schedules.start(workers)
+        for telling in self._tellings:
+            telling.controller.start(workers)
         self.upkeep.start()
         await first_listing.schedules_listed(cluster, self.known_schedules)
 
@@ -104,7 +131,8 @@ class Operator:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(controller.stop(patience=STOP_SECONDS - 10) for controller in self._controllers))
+        await asyncio.gather(*(controller.stop(patience=STOP_SECONDS - 20) for controller in self._working))
+        await asyncio.gather(*(telling.stop(patience=5) for telling in self._tellings))
 
     def not_alive(self) -> str:
         """Return why the process is to be restarted, or an empty text."""
@@ -195,6 +223,7 @@ def main() -> None:
         sys.exit(os.EX_CONFIG)
     logs.configure(config.log_level)
     try:
+        gc.set_threshold(GARBAGE, 20, 20)
         asyncio.run(serve(config))
     except StoreError as error:  # There are no credentials for it; an outage of the store ends nothing.
         logger.critical("%s", error)

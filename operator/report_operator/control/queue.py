@@ -1,14 +1,16 @@
 """Keys that need a look: each at most once at a time, some later, those that fail ever later."""
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable, Hashable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
+LONGEST_WAY_GIVEN_SECONDS = 60.0
 
 
 def backoff(failures: int, chance: float) -> float:
@@ -21,9 +23,15 @@ def backoff(failures: int, chance: float) -> float:
 
 
 class WorkQueue(Generic[Key]):
-    """A queue for one event loop. A key that is added while it is being worked on is worked on again."""
+    """A queue for one event loop. A key that is added while it is being worked on is worked on again.
 
-    def __init__(self) -> None:
+    It gives way to the queues `after` which it comes: as long as keys wait in one of them, its own do.
+    """
+
+    def __init__(self, after: Sequence["WorkQueue[Any]"] = ()) -> None:
+        self._after = after
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._ready_since: dict[Key, float] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -61,6 +69,7 @@ class WorkQueue(Generic[Key]):
             self._again.add(key)
         else:
             self._ready_since[key] = loop.time()
+            self._idle.clear()
             self._ready.put_nowait(key)
 
     def retry(self, key: Key, at_least: float = 0.0) -> float:
@@ -77,10 +86,20 @@ class WorkQueue(Generic[Key]):
     async def get(self) -> Key:
         """Return the next key, which is the caller's until it calls `done`."""
         key = await self._ready.get()
+        for queue in self._after:
+            await queue.empty()
         del self._ready_since[key]
+        if not self._ready_since:
+            self._idle.set()
         self._drop_timer(key)  # What it was set for is about to happen.
         self._working_since[key] = asyncio.get_running_loop().time()
         return key
+
+    async def empty(self) -> None:
+        """Wait until no key waits for a worker, but no longer than a minute: there may always be one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_WAY_GIVEN_SECONDS):
+                await self._idle.wait()
 
     def done(self, key: Key) -> None:
         """Give the key back."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from report_operator.cluster import facts as cluster_facts
 from report_operator.cluster.client import Cluster
@@ -15,6 +16,7 @@ from report_operator.control.controller import Key, Next
 from report_operator.control.jobs import AlreadyStartedError
 from report_operator.control.keys import Keys
 from report_operator.control.manifests import Manifests
+from report_operator.control.telling import Telling
 from report_operator.plan import event
 from report_operator.plan.facts import Announcement, Decision, Facts, Question
 from report_operator.plan.policy import Rules
@@ -44,6 +46,8 @@ class Reconciler:
     """Returns the policy of a namespace."""
     instance: str
     """Name of the operator's pod, for Events."""
+    telling: Telling
+    """Writes about runs that were started when many are."""
     now: Callable[[], datetime] = utc_now
     keys: Keys = field(default_factory=Keys)
     """Which Reports have the same idempotency key."""
@@ -56,6 +60,7 @@ class Reconciler:
         """
         waits = False
         try:
+            await self.telling.catch_up(key)
             try:
                 manifest = self.pending.take(key) or await self.cluster.report(*key)
             except NotFoundError:
@@ -77,12 +82,15 @@ class Reconciler:
 
     async def _look(self, manifest: Json, subject: Subject, *, look_for_jobs: bool) -> tuple[Decision, bool]:
         facts = await cluster_facts.gather(self.cluster, subject, self.now(), look_for_jobs=look_for_jobs)
-        facts = await self._with_first(replace(facts, rules=self.rules(subject.metadata.namespace)))
+        gathered = await self._with_first(replace(facts, rules=self.rules(subject.metadata.namespace)))
         try:
-            facts, decision = await self._settle(facts)
+            facts, decision = await self._settle(gathered)
         except (UnavailableError, StoreError) as error:
-            facts, decision = await self._settle(replace(facts, outage=str(error)))
-        await self._record(manifest, facts, decision)
+            facts, decision = await self._settle(replace(gathered, outage=str(error)))
+        if gathered.job is None and facts.job is not None and self.telling.has_to_wait:
+            self.telling.put_off(subject.key, partial(self._record, manifest, facts, decision))
+        else:
+            await self._record(manifest, facts, decision)
         return decision, facts.turn is not None
 
     async def _with_first(self, facts: Facts) -> Facts:

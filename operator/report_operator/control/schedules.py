@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.controller import Key, Next
 from report_operator.control.manifests import Manifests
+from report_operator.control.telling import Telling
 from report_operator.plan import event
 from report_operator.plan.facts import Announcement
 from report_operator.plan.job import RunDefaults
@@ -57,6 +59,8 @@ class ScheduleReconciler:
     now: Callable[[], datetime]
     defaults: RunDefaults
     """Of the Jobs that probe."""
+    telling: Telling
+    """Writes that Reports were made when many are."""
     probing: set[Key] = field(default_factory=set)
     """ScheduledReports whose destinations are being probed."""
 
@@ -66,6 +70,7 @@ class ScheduleReconciler:
         Raises ConflictError when it changed meanwhile, another ClusterError when something cannot be done now. Whatever
         was done by then is found again by the next look.
         """
+        await self.telling.catch_up(key)
         manifest = await self._manifest(key)
         if manifest is None:
             self.clockwork.set(key, None)
@@ -75,9 +80,20 @@ class ScheduleReconciler:
         probed = (decision.status or facts.subject.status).preflight
         is_probing = probed is not None and probed.state is ProbeState.PROBING
         (self.probing.add if is_probing else self.probing.discard)(key)
-        await self._record(manifest, facts.subject, decision)
         self.clockwork.set(key, decision.wake_at)
+        if decision.status is not None and decision.only_creates and self.telling.has_to_wait:
+            self.known.amend({**manifest, "status": decision.status.to_wire()})
+            self.telling.put_off(key, partial(self._tell, key, manifest["metadata"]["resourceVersion"]))
+        else:
+            await self._record(manifest, facts.subject, decision)
         return Next()
+
+    async def _tell(self, key: Key, version: str) -> None:
+        """Write the status that was decided upon about this version, if that is the last one; raises ConflictError."""
+        manifest = self.known.get(key)
+        if manifest is None or manifest["metadata"]["resourceVersion"] != version:
+            raise ConflictError(f"{'/'.join(key)} has changed since Reports of it were made")
+        await self._write_status(manifest, manifest["status"])
 
     async def _manifest(self, key: Key) -> Json | None:
         manifest = self.known.get(key)

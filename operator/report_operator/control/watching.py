@@ -2,7 +2,8 @@
 
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import kopf
 
@@ -12,6 +13,24 @@ from report_operator.cluster.client import PAGE, Cluster
 _WATCH_SECONDS = 600
 _CONNECT_SECONDS = 30
 _LONGEST_BACKOFF_SECONDS = 60.0
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps nothing of objects to compare them with: there are none but event handlers, which have no use for that.
+
+    kopf would copy each object of each watch event deeply to find out what has changed in it.
+    """
+
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:
+        """Return what is to be compared of an object."""
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Return what was stored of it."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Store nothing."""
 
 
 class EndlessBackoff:
@@ -50,7 +69,7 @@ def configure(settings: kopf.OperatorSettings, instance: str, stop_seconds: floa
     # Never written with event handlers alone; not shared with other kopf operators should that change.
     settings.persistence.finalizer = f"{GROUP}/kopf"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=f"kopf.{GROUP}")
-    settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=f"kopf.{GROUP}")
+    settings.persistence.diffbase_storage = NoDiffBase()
     # The last resort must come before the kubelet's.
     settings.process.ultimate_exiting_timeout = stop_seconds
 

@@ -32,6 +32,8 @@ class JobView(NamedTuple):
 
     failed: int = 0
     conditions: frozenset[str] = frozenset()
+    resumed: bool = False
+    """Whether it was held back and is not any more."""
 
 
 class PodView(NamedTuple):
@@ -95,8 +97,9 @@ def in_job(manifest: Mapping[str, Any]) -> JobView | None:
     job = Job.model_validate(manifest)
     if job.is_sealed:
         return None
-    holding = frozenset(c.type for c in job.status.conditions if c.status == "True")
-    return JobView(job.status.failed, holding)
+    found = {condition.type: condition.status for condition in job.status.conditions}
+    resumed = found.pop("Suspended", "True") == "False"
+    return JobView(job.status.failed, frozenset(kind for kind, state in found.items() if state == "True"), resumed)
 
 
 def in_pod(manifest: Mapping[str, Any]) -> PodView:

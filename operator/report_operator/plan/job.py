@@ -143,7 +143,8 @@ def _labels(subject: Subject) -> dict[str, str]:
 
 def _pod(subject: Subject, ordered: Request, defaults: RunDefaults) -> Json:
     spec = ordered.spec
-    fetch, render, publish = (_container(stage, spec, defaults, _digest(ordered)) for stage in RUN_STAGES)
+    digest = _digest(ordered)
+    fetch, render, publish = (_container(stage, spec, defaults, digest) for stage in RUN_STAGES)
     secrets = _by_name(ref for source in spec.sources for ref in source.secrets)
     data = _by_name(source.config_map for source in spec.sources if source.config_map)
     volumes = [

@@ -21,10 +21,14 @@ _LARGEST_REQUEST = 200_000
 
 def annotations(ordered: Request, links: Links) -> dict[str, str]:
     """Return what the Job remembers of its Secret; nothing where the links need not be renewed, or cannot be."""
-    request = ordered.packed()
-    if not secret.are_cut_short(ordered.spec, links, ordered.created_at) or len(request) > _LARGEST_REQUEST:
+    if not secret.are_cut_short(ordered.spec, links, ordered.created_at):
         return {}
-    return {LINKS_EXPIRE_ANNOTATION: links.expires_at.isoformat(), REQUEST_ANNOTATION: request}
+    request = ordered.packed()
+    return (
+        {}
+        if len(request) > _LARGEST_REQUEST
+        else {LINKS_EXPIRE_ANNOTATION: links.expires_at.isoformat(), REQUEST_ANNOTATION: request}
+    )
 
 
 def is_due(job: Job, now: datetime) -> bool:

@@ -45,6 +45,7 @@ DELETED_RETRY = timedelta(seconds=10)
 """The end of a Job is told by an event; this is for the case that the event is lost."""
 _SOONEST = timedelta(seconds=3)
 _LATEST = timedelta(seconds=60)
+_HELD = timedelta(minutes=10)
 
 
 def decide(facts: Facts) -> Decision:
@@ -244,8 +245,10 @@ def _last_seen(facts: Facts) -> Cause | None:
 def _look_again(facts: Facts, job: Job, phase: Phase) -> timedelta:
     """Return the delay that finds a stuck pod soon, and costs little where it stays stuck.
 
-    A Job that Kueue holds back has no pod, and ten thousand of them would be looked at for nothing.
+    A Job that Kueue holds back has no pod: its end comes with an event, and what remains is to renew its links.
     """
-    if phase is Phase.RUNNING or job.spec.suspend:
+    if job.spec.suspend:
+        return _HELD
+    if phase is Phase.RUNNING:
         return _LATEST
     return min(max((facts.now - job.metadata.creation_timestamp) / 2, _SOONEST), _LATEST)

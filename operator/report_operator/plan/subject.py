@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from report_operator.api.conditions import ENDED, WITHOUT_RUN, Phase
+from report_operator.api.metadata import REDELIVER_ANNOTATION
 from report_operator.api.report import ObjectMeta, ReportSpec, ReportStatus
 from report_operator.plan import names
 from report_operator.plan.reading import read_spec, read_status
@@ -83,6 +84,12 @@ class Subject:
     def is_new(self) -> bool:
         """Return whether nothing has been done for it, or so little that making the run's Secret and Job tells."""
         return self.metadata.generation == 1 and self.status.observed_generation < 1
+
+    @property
+    def has_one_job_at_most(self) -> bool:
+        """Return whether there can be no Job but that of the run: neither of an earlier one nor of a redelivery."""
+        annotated = REDELIVER_ANNOTATION in self.metadata.annotations
+        return self.metadata.generation == 1 and self.status.redelivery is None and not annotated
 
     @property
     def is_settled(self) -> bool:

@@ -75,3 +75,9 @@ class Decision:
     """Events that tell of a transition."""
     wake_at: datetime | None = None
     """When to decide again at the latest; None when only an event can change anything."""
+
+    @property
+    def only_creates(self) -> bool:
+        """Return whether there is nothing to do but to make Reports and, sooner or later, to write the status."""
+        others = (self.probe, self.cancellations, self.ownership.names, self.deletions, self.announcements)
+        return self.status is not None and bool(self.creations) and not any(others)
