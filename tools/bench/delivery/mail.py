@@ -3,15 +3,11 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from shutil import which
 from tempfile import TemporaryDirectory
 
 from report_operator.api.deliveries import Delivery
@@ -26,27 +22,26 @@ from report_operator.store.s3 import S3Store
 from report_operator.store.settings import S3Settings
 from tests.support import seaweedfs
 from tests.support.apiserver import ROOT
-from tests.support.ports import free_ports
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
+from tools.bench.delivery import smtp_sink
 from tools.bench.figures import Section, Table, spread
 from tools.bench.page import say
 
 _NAME = "report.json"
-_START_SECONDS = 10
 _PROGRAM = """
 import sys
 from pathlib import Path
 from report_operator.api.conditions import Stage
 from report_operator.run.stage import main
 from report_operator.run.workspace import Workspace
-sys.exit(main(Stage.PUBLISH, Workspace.under(Path(sys.argv[1]))))
+sys.exit(main(Stage.PUBLISH, Workspace.under(Path(sys.argv[1])), sys.argv[2]))
 """
 
 
 def measure(mails: int, rounds: int) -> Section:
-    """Return the section of the page. The server is Postfix's smtp-sink, which has to be installed."""
+    """Return the section of the page."""
     rates = []
-    with TemporaryDirectory(prefix="report-operator-bench-") as name, _sink() as port:
+    with TemporaryDirectory(prefix="report-operator-bench-") as name, smtp_sink.running() as port:
         folder = Path(name)
         (folder / "store").mkdir()
         os.environ |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
@@ -68,7 +63,7 @@ def measure(mails: int, rounds: int) -> Section:
 def _seconds(store: SeaweedFS, workspace: Workspace, mails: int, port: int) -> float:
     request = _prepare(workspace, mails, port)
     workspace.links.write_bytes(_sign(store, request).packed())
-    command = [sys.executable, "-c", _PROGRAM, str(workspace.request.parent)]
+    command = [sys.executable, "-c", _PROGRAM, str(workspace.request.parent), request.digest]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "operator")}
     begun = time.monotonic()
     subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
@@ -137,32 +132,3 @@ async def _signed(store: SeaweedFS, request: Request) -> Links:
         downloads_expire_at=shown.expires_at,
         entries=entries,
     )
-
-
-@contextmanager
-def _sink() -> Iterator[int]:
-    """Run a mail server that forgets what it takes; yield its port."""
-    program = which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None:
-        raise RuntimeError("smtp-sink is not installed: apt-get install --no-install-recommends postfix")
-    port = free_ports(1)[0]
-    command = [program, *(("-u", "nobody") if os.geteuid() == 0 else ()), f"127.0.0.1:{port}", "128"]
-    with subprocess.Popen(command) as process:
-        try:
-            _wait(port)
-            yield port
-        finally:
-            process.terminate()
-
-
-def _wait(port: int) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.05)
-        else:
-            return

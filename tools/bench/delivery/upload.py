@@ -37,7 +37,7 @@ from pathlib import Path
 from report_operator.api.conditions import Stage
 from report_operator.run.stage import main
 from report_operator.run.workspace import Workspace
-code = main(Stage.PUBLISH, Workspace.under(Path(sys.argv[1])))
+code = main(Stage.PUBLISH, Workspace.under(Path(sys.argv[1])), sys.argv[2])
 status = Path("/proc/self/status").read_text()
 print(status.partition("VmHWM:")[2].split()[0])
 sys.exit(code)
@@ -136,7 +136,7 @@ def _with_curl(store: SeaweedFS, file: Path) -> _Upload:
 def _with_publish(store: SeaweedFS, workspace: Workspace) -> _Upload:
     request = Request.model_validate_json(workspace.request.read_bytes())
     workspace.links.write_bytes(_sign(store, request.spec).packed())
-    command = [sys.executable, "-c", _PROGRAM, str(workspace.request.parent)]
+    command = [sys.executable, "-c", _PROGRAM, str(workspace.request.parent), request.digest]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "operator")}
     begun = time.monotonic()
     ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)

@@ -19,6 +19,7 @@ _BATCH = "/apis/batch/v1/namespaces"
 SCHEDULES = f"{_OURS}/scheduledreports"
 REPORTS = f"{_OURS}/reports"
 JOBS = f"{_BATCH}/bench/jobs"
+SECRETS = "/api/v1/namespaces/bench/secrets"
 CRON_JOBS = f"{_BATCH}/bench-cronjobs/cronjobs"
 JOBS_OF_CRON_JOBS = f"{_BATCH}/bench-cronjobs/jobs"
 _PATIENCE_SECONDS = 900.0

@@ -11,12 +11,13 @@ from tools.bench import figures
 from tools.bench.figures import Cell, Section, Table
 from tools.bench.page import say
 from tools.bench.schedule import objects
-from tools.bench.schedule.bench import CRON_JOBS, JOBS, JOBS_OF_CRON_JOBS, REPORTS, SCHEDULES, Bench
+from tools.bench.schedule.bench import CRON_JOBS, JOBS, JOBS_OF_CRON_JOBS, REPORTS, SCHEDULES, SECRETS, Bench
 from tools.bench.schedule.client import Arrival, until
 from tools.bench.schedule.objects import Json
 from tools.bench.schedule.process import Usage
 
 _GOALS = {(1_000, "Report"): "3", (1_000, "Job"): "10", (10_000, "Report"): "30"}
+_MADE = (REPORTS, SECRETS, JOBS)
 _MINUTE = 60
 _EASE_SECONDS = 60.0
 _EASE_SECONDS_PER_SCHEDULE = 0.03
@@ -31,7 +32,10 @@ for each of its controllers, 5 CronJobs at a time), and the operator as a proces
 default settings, but with no limit on runs. A Report's Job is made suspended (`run.kueueQueueName`), and the CronJobs
 have that same Job as their template. Beside its Job each Report gets a Secret with signed links, and a status. Times
 are those at which a watch of the benchmark had the object, so that they hold what the watch takes; the API server's
-own creationTimestamp, rounded down to whole seconds, stands beside them as a check."""
+own creationTimestamp, rounded down to whole seconds, stands beside them as a check.
+
+For a floor, the same Reports, then the Secrets, then the Jobs are made once more by a client that has them ready and
+does nothing else, 32 at once: these times are from its start."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,16 @@ async def measure(counts: Iterable[int], cronjob_seconds: float) -> Section:
     for count in counts:
         say(f"(d) {count:,} ScheduledReports, then {count:,} CronJobs")
         async with Bench.set_up() as bench:
-            ours, requests, job = await _scheduled_reports(bench, count)
-            theirs = await _cron_jobs(bench, count, job, cronjob_seconds)
-        tables += [_lateness(ours, theirs), requests]
+            ours, requests, made = await _scheduled_reports(bench, count)
+            alone = await _alone(bench, count, made)
+            theirs = await _cron_jobs(bench, count, made[JOBS], cronjob_seconds)
+        tables += [_lateness(ours, alone, theirs), requests]
     notes = f"The benchmark waits {cronjob_seconds:.0f} s for Jobs of CronJobs; figures are of those that were there."
     return Section("(d) Many schedules due at once", _INTRO, tuple(tables), notes)
 
 
-async def _scheduled_reports(bench: Bench, count: int) -> tuple[Slot, Table, Json]:
-    """Return what came of the slot, what it cost the operator, and one of the Jobs. Leaves nothing behind."""
+async def _scheduled_reports(bench: Bench, count: int) -> tuple[Slot, Table, dict[str, Json]]:
+    """Return what came of the slot, what it cost the operator, and an object of each kind. Leaves nothing behind."""
     with bench.operator() as operator:
         slot = _next_slot(count)
         line = objects.cron_line(slot)
@@ -68,10 +73,22 @@ async def _scheduled_reports(bench: Bench, count: int) -> tuple[Slot, Table, Jso
         await bench.make("ScheduledReports", SCHEDULES, made)
         await bench.accepted(count)
         found, cost = await _through_slot(bench, slot, count, operator)
-    job = await anext(bench.client.list(JOBS))
-    for path in (SCHEDULES, REPORTS, JOBS):
+    made_by_operator = {path: await anext(bench.client.list(path)) for path in _MADE}
+    for path in (SCHEDULES, *_MADE):
         await bench.client.send("DELETE", path, {"propagationPolicy": "Background"})
-    return found, cost, job
+    return found, cost, made_by_operator
+
+
+async def _alone(bench: Bench, count: int, made: Mapping[str, Json]) -> Slot:
+    """Return how fast the API server takes as many objects as the operator has made. Leaves nothing behind."""
+    begun = time.time()
+    async with bench.client.arrivals(REPORTS) as reports, bench.client.arrivals(JOBS) as jobs:
+        for path, sample in made.items():
+            await bench.make("objects of the floor", path, [objects.copy_of(sample, name) for name in _names(count)])
+        await bench.expect("Jobs of the floor seen", _count(jobs), count, pause=0.1)
+    for path in made:
+        await bench.client.send("DELETE", path, {"propagationPolicy": "Background"})
+    return Slot(begun, count, {"Report": dict(reports), "Job": dict(jobs)})
 
 
 async def _through_slot(bench: Bench, slot: datetime, count: int, operator: Operator) -> tuple[Slot, Table]:
@@ -126,11 +143,13 @@ def _count(found: Mapping[str, Arrival]) -> Callable[[], Awaitable[int]]:
     return count
 
 
-def _lateness(ours: Slot, theirs: Slot) -> Table:
+def _lateness(ours: Slot, alone: Slot, theirs: Slot) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for what, slot, kind in (
         ("ScheduledReport → Report", ours, "Report"),
         ("ScheduledReport → Job", ours, "Job"),
+        ("floor: Reports made by a client alone", alone, "Report"),
+        ("floor: Jobs, after Reports and Secrets", alone, "Job"),
         ("CronJob → Job", theirs, "Job"),
     ):
         found = slot.arrivals[kind].values()

@@ -41,16 +41,34 @@ def scheduled_report(name: str, line: str) -> Json:
     }
 
 
+def report(name: str) -> Json:
+    """Return a Report that a user has made."""
+    return {"apiVersion": API_VERSION, "kind": "Report", "metadata": {"name": name}, "spec": _SMALL}
+
+
+def copy_of(sample: Mapping[str, Any], name: str) -> Json:
+    """Return an object as it was before the API server had it, with another name."""
+    metadata = {key: sample["metadata"][key] for key in ("labels", "annotations") if key in sample["metadata"]}
+    copy = {key: value for key, value in sample.items() if key not in ("metadata", "status")}
+    if "selector" in copy.get("spec", {}):
+        copy["spec"] = _job_spec(sample)
+    return copy | {"metadata": metadata | {"name": name}}
+
+
 def cron_job(name: str, line: str, job: Mapping[str, Any]) -> Json:
     """Return a CronJob with this cron line (UTC) and the Job of one of our runs as the API server holds it."""
-    spec = {key: value for key, value in job["spec"].items() if key not in ("selector", "manualSelector")}
-    spec["template"] = {**spec["template"], "metadata": {}}
     return {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
         "metadata": {"name": name},
-        "spec": {"schedule": line, "timeZone": "Etc/UTC", "jobTemplate": {"spec": spec}},
+        "spec": {"schedule": line, "timeZone": "Etc/UTC", "jobTemplate": {"spec": _job_spec(job)}},
     }
+
+
+def _job_spec(job: Mapping[str, Any]) -> Json:
+    """Return the spec without what the API server adds."""
+    spec = {key: value for key, value in job["spec"].items() if key not in ("selector", "manualSelector")}
+    return spec | {"template": {**spec["template"], "metadata": {}}}
 
 
 def cron_line(slot: datetime) -> str:
