@@ -1,6 +1,7 @@
 """Links, listing and deletion on a real S3 (SeaweedFS)."""
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -168,6 +169,28 @@ async def test_credentials_that_never_last_long_give_links_that_say_so(
     link = await sign(settings)
     signed_by = int(link.url.partition("X-Amz-Credential=key")[2][0])
     assert link.expires_at <= ends[signed_by]
+
+
+@pytest.mark.parametrize(("minutes", "asks"), [(None, False), (60, False), (10, True)])
+async def test_nobody_waits_for_credentials_but_the_thread_that_asks_for_them(
+    settings: S3Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, minutes: int | None, asks: bool
+) -> None:
+    """Ten minutes before their end botocore asks for new ones, which takes seconds where the network is slow."""
+    if minutes is not None:
+        use_credentials(monkeypatch, tmp_path, *(after(minutes=minutes) for _ in range(9)))
+    store, threads = S3Store(settings), []
+    link = store._signer.link
+
+    def noted(*arguments: Any, **named: Any) -> Link:
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return link(*arguments, **named)
+
+    monkeypatch.setattr(store._signer, "link", noted)
+    for _ in range(2):
+        await store.sign_reads([f"{FOLDER}report.pdf"], HOUR)
+    await store.sign_reads([f"{FOLDER}{number}" for number in range(9)], HOUR)
+    store.close()
+    assert threads == [True, asks, *[True] * 9]
 
 
 async def test_readers_get_the_public_endpoint_and_runs_the_inner_one(settings: S3Settings) -> None:

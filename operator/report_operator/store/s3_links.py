@@ -15,7 +15,7 @@ _LISTING = "<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"
 _LISTED = "<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Signer:
     """Signs with the credentials that a session has at the moment. Its methods block, and may raise botocore's errors.
 
@@ -25,6 +25,14 @@ class Signer:
     session: Any
     """boto3.Session."""
     bucket: str
+    _credentials: Any = None
+    """Those that something was signed with. botocore renews them in place."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Return whether signing asks nobody for credentials."""
+        needs_new = getattr(self._credentials, "refresh_needed", None)  # Credentials that do not end have none.
+        return self._credentials is not None and (needs_new is None or not needs_new())
 
     def link(self, client: Any, method: str, name: str, ttl: timedelta, **parameters: Any) -> Link:
         """Return a signed URL for a method of the client, and when it stops working."""
@@ -86,6 +94,7 @@ class Signer:
         credentials = self.session.get_credentials()
         before = _expiry(credentials)
         url: str = client.generate_presigned_url(method, **arguments)
+        self._credentials = credentials
         return url, (before, _expiry(credentials))
 
 
