@@ -174,16 +174,18 @@ async def test_a_status_that_waited_is_not_written_over_an_edit(crowd: Play) -> 
     crowd.cluster.manifest = crowd.cluster.manifest | {"metadata": metadata}
     crowd.reconciler.known.put(crowd.cluster.manifest)
     assert await crowd.fail(ConflictError) == []
-    assert await crowd.look() == ["write_status"]
+    assert await crowd.look() == ["scheduled_report", "write_status"]
     assert crowd.cluster.manifest["metadata"]["labels"] == {"team": "a"}
     assert crowd.cluster.manifest["status"]["lastScheduleTime"] == "2026-05-04T08:01:00Z"
 
 
-async def test_after_a_conflict_all_is_read_anew(crowd: Play) -> None:
+@pytest.mark.parametrize("failure", [ConflictError("changed"), UnavailableError("gone"), TimeoutError()])
+async def test_after_a_write_that_failed_all_is_read_anew(crowd: Play, failure: Exception) -> None:
     await crowd.look()
-    crowd.cluster.failures["write_status"] = [ConflictError("changed")]
-    assert await crowd.fail(ConflictError) == ["write_status"]
+    crowd.cluster.failures["write_status"] = [failure]
+    assert await crowd.fail(type(failure)) == ["write_status"]
     assert await crowd.look() == ["scheduled_report", "write_status"]
+    assert crowd.cluster.manifest["status"]["lastScheduleTime"] == "2026-05-04T08:01:00Z"
 
 
 async def test_what_is_more_than_reports_to_make_does_not_wait(crowd: Play) -> None:

@@ -196,7 +196,7 @@ async def serve(config: Config) -> None:
 async def _start(config: Config, instance: str, stack: contextlib.AsyncExitStack) -> tuple[Operator, Cluster]:
     store = open_store(config.store)
     stack.callback(store.close)
-    cluster = await Cluster.connect(2 * config.workers, metrics.observe_request)
+    cluster = await Cluster.connect(4 * config.workers, metrics.observe_request)
     stack.push_async_callback(cluster.close)
     operator = Operator(cluster, store, config, instance)
     stack.push_async_callback(operator.stop)

@@ -90,7 +90,9 @@ class ScheduleReconciler:
 
     async def _tell(self, key: Key, version: str) -> None:
         """Write the status that was decided upon about this version, if that is the last one; raises ConflictError."""
-        manifest = self.known.get(key)
+        manifest = self.known.take(
+            key
+        )  # Should the write fail, nothing may follow from a status that is not on record.
         if manifest is None or manifest["metadata"]["resourceVersion"] != version:
             raise ConflictError(f"{'/'.join(key)} has changed since Reports of it were made")
         await self._write_status(manifest, manifest["status"])
