@@ -33,15 +33,16 @@ RUN --mount=type=secret,id=ca,target=/run/ca/ca.crt \
 RUN cd /opt/report-operator/lib/python3.13/site-packages \
  # descriptions of the other 400 services of AWS
  && find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts -exec rm -r {} + \
- # the synchronous client, which kopf and kubernetes.aio would only import and not use
+ # the synchronous client, which kopf and kubernetes.aio would only import and not use, and what only it needs
  && find kubernetes -mindepth 1 -maxdepth 1 ! -name aio -exec rm -r {} + \
+ && rm -r oauthlib requests_oauthlib websocket \
  && touch kubernetes/__init__.py \
  # the asynchronous halves of the clouds' clients, and descriptions of Google's other services
  && rm -r azure/identity/aio azure/storage/blob/aio azure/storage/blob/_generated/aio google/_async_resumable_media \
       google/api google/cloud/_storage_v2 google/gapic google/logging google/longrunning google/type pyasn1_modules \
  && find azure google -name '*.pyi' -delete -o -name '*.proto' -delete \
  # AVIF pictures, the slow compressor of WOFF2 files, colours for source code, tests, other packages' commands
- && rm -r PIL/_avif.* pillow.libs/libavif-* zopfli* pygments sqlalchemy/testing websocket/tests \
+ && rm -r PIL/_avif.* pillow.libs/libavif-* zopfli* pygments sqlalchemy/testing \
  && find /opt/report-operator/bin -type f -delete \
  # C sources and symbols of what is compiled
  && find . -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' | xargs rm \
