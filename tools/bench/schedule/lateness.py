@@ -20,7 +20,8 @@ _GOALS = {(1_000, "Report"): "3", (1_000, "Job"): "10", (10_000, "Report"): "30"
 _MADE = (REPORTS, SECRETS, JOBS)
 _MINUTE = 60
 _EASE_SECONDS = 60.0
-_EASE_SECONDS_PER_SCHEDULE = 0.03
+_EASE_SECONDS_PER_SCHEDULE, _EASE_SECONDS_PER_CRON_JOB = 0.03, 0.01
+"""To make one, and for the operator to accept it."""
 _LEAST_EASE_SECONDS = 5.0
 _A_MOMENT = timedelta(seconds=1)
 _LEAST_SHARE = 0.01
@@ -67,7 +68,7 @@ async def measure(counts: Iterable[int], cronjob_seconds: float) -> Section:
 async def _scheduled_reports(bench: Bench, count: int) -> tuple[Slot, Table, dict[str, Json]]:
     """Return what came of the slot, what it cost the operator, and an object of each kind. Leaves nothing behind."""
     with bench.operator() as operator:
-        slot = _next_slot(count)
+        slot = _next_slot(count * _EASE_SECONDS_PER_SCHEDULE)
         line = objects.cron_line(slot)
         made = [objects.scheduled_report(name, line) for name in _names(count)]
         await bench.make("ScheduledReports", SCHEDULES, made)
@@ -107,7 +108,7 @@ async def _through_slot(bench: Bench, slot: datetime, count: int, operator: Oper
 
 
 async def _cron_jobs(bench: Bench, count: int, job: Json, seconds: float) -> Slot:
-    slot = _next_slot(count)
+    slot = _next_slot(count * _EASE_SECONDS_PER_CRON_JOB)
     line = objects.cron_line(slot)
     await bench.make("CronJobs", CRON_JOBS, [objects.cron_job(name, line, job) for name in _names(count)])
     async with bench.client.arrivals(JOBS_OF_CRON_JOBS) as jobs:
@@ -120,9 +121,9 @@ def _names(count: int) -> list[str]:
     return [f"schedule-{number:05}" for number in range(count)]
 
 
-def _next_slot(count: int) -> datetime:
-    """Return the first full minute that leaves time to make so many schedules."""
-    earliest = time.time() + _EASE_SECONDS + count * _EASE_SECONDS_PER_SCHEDULE
+def _next_slot(seconds: float) -> datetime:
+    """Return the first full minute that leaves so much time, and a minute to spare."""
+    earliest = time.time() + _EASE_SECONDS + seconds
     return datetime.fromtimestamp((earliest // _MINUTE + 1) * _MINUTE, UTC)
 
 
