@@ -33,10 +33,9 @@ for each of its controllers, 5 CronJobs at a time), and the operator as a proces
 default settings, but with no limit on runs. A Report's Job is made suspended (`run.kueueQueueName`), and the CronJobs
 have that same Job as their template. Beside its Job each Report gets a Secret with signed links, and a status. Times
 are those at which a watch of the benchmark had the object, so that they hold what the watch takes; the API server's
-own creationTimestamp, rounded down to whole seconds, stands beside them as a check.
-
-For a floor, the same Reports, then the Secrets, then the Jobs are made once more by a client that has them ready and
-does nothing else, 32 at once: these times are from its start."""
+own creationTimestamp, rounded down to whole seconds, stands beside them as a check. For a floor, the same Reports,
+then the Secrets, then the Jobs are made once more by a client that has them ready and does nothing else, 32 at once:
+these times are from its start."""
 
 
 @dataclass(frozen=True)
