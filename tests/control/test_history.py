@@ -23,7 +23,7 @@ from report_operator.plan.subject import Subject
 from report_operator.store.errors import StoreError
 from tests.support import objects
 from tests.support.simulation import World, admission, as_cluster, as_store, list_jobs, step
-from tests.support.telling import telling
+from tests.support.telling import PlayedTelling
 
 KEY = ("team-a", "weekly")
 DEFAULTS = RunDefaults(image="example/report-operator:1")
@@ -39,7 +39,7 @@ class Process:
         store = as_store(world)
         links = LinkMaker(store, allowed=True)
         actor = Actor(cluster, store, DEFAULTS, timedelta(hours=1), self.admission, links)
-        self._telling = telling("report", busy=busy)
+        self._telling = PlayedTelling("report", busy=busy)
         self._reconciler = Reconciler(
             cluster, actor, Manifests(), lambda _: Rules(), "operator-0", self._telling, now=lambda: world.now
         )

@@ -15,7 +15,7 @@ from report_operator.plan.policy import Rules
 from report_operator.plan.run_queue import Limits
 from tests.support import objects
 from tests.support.simulation import SimulatedCluster, World, admission, as_store, step
-from tests.support.telling import telling
+from tests.support.telling import PlayedTelling
 
 
 class Recording:
@@ -46,7 +46,7 @@ class Play:
             Manifests(),
             lambda _: Rules(),
             "operator-0",
-            telling("report", busy=busy),
+            PlayedTelling("report", busy=busy),
             now=lambda: self.world.now,
         )
 

@@ -17,7 +17,7 @@ from report_operator.control.schedules import PROBES, PROBES_OF_NAMESPACE, Sched
 from report_operator.plan.job import RunDefaults
 from report_operator.plan.policy import Rules
 from tests.support.schedules import MINUTELY, TWO, World, utc
-from tests.support.telling import telling
+from tests.support.telling import PlayedTelling
 
 Json = dict[str, Any]
 KEY = ("team-a", "weekly")
@@ -109,7 +109,7 @@ class Play:
             "operator-0",
             lambda: self.now,
             RunDefaults(image="image"),
-            telling("scheduled_report", busy=busy),
+            PlayedTelling("scheduled_report", busy=busy),
         )
 
     async def look(self) -> list[str]:

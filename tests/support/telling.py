@@ -7,35 +7,25 @@ from report_operator.control.queue import WorkQueue
 from report_operator.control.telling import Telling
 
 
-class BusyTelling(Telling):
-    """Tells of nothing by itself, as if there were always something more urgent; it needs no event loop."""
+class PlayedTelling(Telling):
+    """A busy one tells of nothing by itself, as if there were always something more urgent; another puts nothing off.
+
+    `forget` is the end of the process.
+    """
+
+    def __init__(self, kind: str, *, busy: bool = False) -> None:
+        super().__init__(kind, WorkQueue(), ())
+        self._busy = busy
 
     @property
     def has_to_wait(self) -> bool:
-        """Return True."""
-        return True
+        """Return whether it is busy."""
+        return self._busy
 
     def put_off(self, key: Key, tell: Callable[[], Awaitable[None]]) -> None:
         """Tell when the object is looked at again."""
         self._put_off[key] = tell
 
     def forget(self) -> None:
-        """End with the process."""
+        """Tell nothing of what was put off."""
         self._put_off.clear()
-
-
-class ImmediateTelling(Telling):
-    """Puts nothing off."""
-
-    @property
-    def has_to_wait(self) -> bool:
-        """Return False."""
-        return False
-
-    def forget(self) -> None:
-        """End with the process: there is nothing to forget."""
-
-
-def telling(kind: str, *, busy: bool = False) -> BusyTelling | ImmediateTelling:
-    """Return what tells of objects of a kind."""
-    return (BusyTelling if busy else ImmediateTelling)(kind, WorkQueue(), ())

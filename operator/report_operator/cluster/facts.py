@@ -37,10 +37,16 @@ async def _jobs(cluster: Cluster, subject: Subject) -> list[Job]:
     namespace, uid = subject.metadata.namespace, subject.metadata.uid
     if not subject.has_one_job_at_most:
         return [Job.model_validate(job) for job in await cluster.jobs(namespace, f"{REPORT_UID_LABEL}={uid}")]
+    job = await find_job(cluster, namespace, subject.job_name)
+    return [job] if job is not None else []
+
+
+async def find_job(cluster: Cluster, namespace: str, name: str) -> Job | None:
+    """Return a Job; None when there is none."""
     try:
-        return [Job.model_validate(await cluster.job(namespace, subject.job_name))]
+        return Job.model_validate(await cluster.job(namespace, name))
     except NotFoundError:
-        return []
+        return None
 
 
 async def _pods(cluster: Cluster, job: Job) -> tuple[Pod, ...]:

@@ -10,9 +10,9 @@ from report_operator.cluster.errors import (
     AlreadyExistsError,
     ClusterError,
     ConflictError,
-    NotFoundError,
     RefusedError,
 )
+from report_operator.cluster.facts import find_job
 from report_operator.plan import renewal
 from report_operator.plan.objects import Job
 from report_operator.plan.subject import Subject
@@ -51,7 +51,7 @@ class JobMaker:
         try:
             await self.cluster.create_secret(manifest)
         except AlreadyExistsError:
-            if await self._job(namespace, name) is not None:
+            if await find_job(self.cluster, namespace, name) is not None:
                 raise
             await self.cluster.delete_secret(namespace, name)
             await self.cluster.create_secret(manifest)
@@ -59,7 +59,7 @@ class JobMaker:
     async def _refusal(self, subject: Subject, name: str, error: ClusterError) -> str:
         """Return why there is no Job; raises AlreadyStartedError when there is one."""
         namespace = subject.metadata.namespace
-        found = await self._job(namespace, name)
+        found = await find_job(self.cluster, namespace, name)
         if found is not None and not found.metadata.is_owned_by(subject.metadata.uid):
             return f"there is a Job {name} that is not this Report's; delete it."
         if found is None or found.is_sealed:
@@ -67,9 +67,3 @@ class JobMaker:
         if found is not None or isinstance(error, AlreadyExistsError):
             raise AlreadyStartedError(f"there is a Job {name} already") from error
         return str(error)
-
-    async def _job(self, namespace: str, name: str) -> Job | None:
-        try:
-            return Job.model_validate(await self.cluster.job(namespace, name))
-        except NotFoundError:
-            return None

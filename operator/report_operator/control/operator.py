@@ -42,8 +42,8 @@ STOP_SECONDS = 60.0
 STATUSES_PUT_OFF = 1000
 """Statuses of Reports that are kept in memory, some 50 KiB for each, while runs are started."""
 GARBAGE = 50_000
-"""New objects after which Python looks for cycles among them. With its own limit of 700 it does so several times for
-each watch event, whose JSON has none: a tenth of the operator's CPU time."""
+"""New objects after which Python looks for cycles among them. With its own limit, of 700 or 2,000, it does so for each
+watch event or more often, and their JSON has none: a tenth of the operator's CPU time."""
 _WATCHED_BY_KOPF = ("scheduledreports", "jobs", "pods")
 
 
@@ -85,8 +85,9 @@ class Operator:
         self.upkeep = Upkeep(cluster, link_maker, children, keys, instance=instance, now=utc_now)
         self._working = (self.reports, self.schedules, self.upkeep.controller)
         self._controllers = (*self._working, *(telling.controller for telling in self._tellings))
-        queues = {"queue": self.reports.queue, "schedules": self.schedules.queue}
-        self._followed = Reports(cluster, children, self.upkeep, self.policies, pending, keys=keys, **queues)
+        self._followed = Reports(
+            cluster, children, self.upkeep, self.policies, pending, keys=keys, queue=reports, schedules=schedules
+        )
         self._endless = [
             asyncio.create_task(self._followed.follow(), name="reports"),
             asyncio.create_task(self.policies.follow(), name="policies"),

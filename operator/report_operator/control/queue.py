@@ -86,8 +86,7 @@ class WorkQueue(Generic[Key]):
     async def get(self) -> Key:
         """Return the next key, which is the caller's until it calls `done`."""
         key = await self._ready.get()
-        for queue in self._after:
-            await queue.empty()
+        await self._give_way()
         del self._ready_since[key]
         if not self._ready_since:
             self._idle.set()
@@ -95,18 +94,19 @@ class WorkQueue(Generic[Key]):
         self._working_since[key] = asyncio.get_running_loop().time()
         return key
 
-    async def empty(self) -> None:
-        """Wait until no key waits for a worker, but no longer than a minute: there may always be one."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LONGEST_WAY_GIVEN_SECONDS):
-                await self._idle.wait()
-
     def done(self, key: Key) -> None:
         """Give the key back."""
         del self._working_since[key]
         if key in self._again:
             self._again.discard(key)
             self.add(key)
+
+    async def _give_way(self) -> None:
+        """Wait until no key waits in the queues before this one, but not for ever: there may always be one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_WAY_GIVEN_SECONDS):
+                for queue in self._after:
+                    await queue._idle.wait()
 
     def _drop_timer(self, key: Key) -> None:
         timer = self._timers.pop(key, None)

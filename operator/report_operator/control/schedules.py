@@ -21,6 +21,7 @@ from report_operator.cluster.errors import (
     NotFoundError,
     RefusedError,
 )
+from report_operator.cluster.facts import find_job
 from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.controller import Key, Next
@@ -29,7 +30,7 @@ from report_operator.control.telling import Telling
 from report_operator.plan import event
 from report_operator.plan.facts import Announcement
 from report_operator.plan.job import RunDefaults
-from report_operator.plan.objects import Job, Pod
+from report_operator.plan.objects import Pod
 from report_operator.plan.policy import Rules
 from report_operator.plan.schedule import preflight
 from report_operator.plan.schedule.child import maker_of, with_owner
@@ -90,9 +91,8 @@ class ScheduleReconciler:
 
     async def _tell(self, key: Key, version: str) -> None:
         """Write the status that was decided upon about this version, if that is the last one; raises ConflictError."""
-        manifest = self.known.take(
-            key
-        )  # Should the write fail, nothing may follow from a status that is not on record.
+        # Taken out: should the write fail, nothing may follow from a status that is not on record.
+        manifest = self.known.take(key)
         if manifest is None or manifest["metadata"]["resourceVersion"] != version:
             raise ConflictError(f"{'/'.join(key)} has changed since Reports of it were made")
         await self._write_status(manifest, manifest["status"])
@@ -126,9 +126,8 @@ class ScheduleReconciler:
         if probed is None or probed.state is not ProbeState.PROBING:
             return None
         name, namespace = preflight.name(subject, probed), subject.metadata.namespace
-        try:
-            job = Job.model_validate(await self.cluster.job(namespace, name))
-        except NotFoundError:
+        job = await find_job(self.cluster, namespace, name)
+        if job is None:
             return None
         pods = [Pod.model_validate(each) for each in await self.cluster.pods(namespace, f"job-name={name}")]
         said = [c.state.terminated.message for p in pods for c in p.status.container_statuses if c.state.terminated]

@@ -24,11 +24,9 @@ def annotations(ordered: Request, links: Links) -> dict[str, str]:
     if not secret.are_cut_short(ordered.spec, links, ordered.created_at):
         return {}
     request = ordered.packed()
-    return (
-        {}
-        if len(request) > _LARGEST_REQUEST
-        else {LINKS_EXPIRE_ANNOTATION: links.expires_at.isoformat(), REQUEST_ANNOTATION: request}
-    )
+    if len(request) > _LARGEST_REQUEST:
+        return {}
+    return {LINKS_EXPIRE_ANNOTATION: links.expires_at.isoformat(), REQUEST_ANNOTATION: request}
 
 
 def is_due(job: Job, now: datetime) -> bool:

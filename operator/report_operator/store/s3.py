@@ -82,8 +82,9 @@ class S3Store(Store):
         self, files: Mapping[str, Split | None], ttl: timedelta, *, again: bool = False
     ) -> SignedUploads:
         """Return what files are uploaded with."""
-        many = len(files) if not any(files.values()) else None
-        return await self._sign(many, lambda: self._sign_uploads(files, ttl, again))
+        if any(files.values()):  # Uploads in parts: the store is asked to begin them.
+            return await self._call(lambda: self._sign_uploads(files, ttl, again))
+        return await self._sign(len(files), lambda: self._sign_uploads(files, ttl, again))
 
     async def sign_ledger(self, folder: str, ids: Iterable[str], ttl: timedelta) -> dict[str, EntryLinks]:
         """Return the links to the objects of a ledger's entries in a folder, for use inside the cluster, by id."""
@@ -141,9 +142,9 @@ class S3Store(Store):
         """Delete what was uploaded of unfinished objects whose keys start with `folder`."""
         await self._call(lambda: self._parts.abort(f"{self._prefix}{folder}"))
 
-    async def _sign(self, links: int | None, work: Callable[[], _Answer]) -> _Answer:
-        """Make so many links, None for an unknown number or with requests: few at once, as a thread costs much more."""
-        if links is None or links > _FEW_LINKS or not self._signer.is_ready:
+    async def _sign(self, links: int, work: Callable[[], _Answer]) -> _Answer:
+        """Make so many links: few at once, as a thread costs much more than they do."""
+        if links > _FEW_LINKS or not self._signer.is_ready:
             return await self._call(work)
         with self._told():
             return work()

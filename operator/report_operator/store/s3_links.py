@@ -1,6 +1,6 @@
 """Signs requests to a bucket of S3."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +25,7 @@ class Signer:
     session: Any
     """boto3.Session."""
     bucket: str
-    _credentials: Any = None
+    _credentials: Any = field(default=None, init=False)
     """Those that something was signed with. botocore renews them in place."""
 
     @property

@@ -78,6 +78,6 @@ class Decision:
 
     @property
     def only_creates(self) -> bool:
-        """Return whether there is nothing to do but to make Reports and, sooner or later, to write the status."""
+        """Return whether there is nothing to do but to make Reports, besides the status."""
         others = (self.probe, self.cancellations, self.ownership.names, self.deletions, self.announcements)
-        return self.status is not None and bool(self.creations) and not any(others)
+        return bool(self.creations) and not any(others)
