@@ -3,17 +3,14 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from report_operator.api.deliveries import Delivery
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.report import ReportSpec
-from report_operator.api.run import Links, Message, Rendered, RenderedFile, Request, Result
+from report_operator.api.run import Links, Message, Rendered, RenderedFile, Request
 from report_operator.plan import secret
 from report_operator.run.destinations.email import CONNECTIONS
 from report_operator.run.message import LINK
@@ -21,21 +18,13 @@ from report_operator.run.workspace import Workspace
 from report_operator.store.s3 import S3Store
 from report_operator.store.settings import S3Settings
 from tests.support import seaweedfs
-from tests.support.apiserver import ROOT
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
 from tools.bench.delivery import smtp_sink
+from tools.bench.delivery.publish import publish
 from tools.bench.figures import Section, Table, spread
 from tools.bench.page import say
 
 _NAME = "report.json"
-_PROGRAM = """
-import sys
-from pathlib import Path
-from report_operator.api.conditions import Stage
-from report_operator.run.stage import main
-from report_operator.run.workspace import Workspace
-sys.exit(main(Stage.PUBLISH, Workspace.under(Path(sys.argv[1])), sys.argv[2]))
-"""
 
 
 def measure(mails: int, rounds: int) -> Section:
@@ -63,19 +52,11 @@ def measure(mails: int, rounds: int) -> Section:
 def _seconds(store: SeaweedFS, workspace: Workspace, mails: int, port: int) -> float:
     request = _prepare(workspace, mails, port)
     workspace.links.write_bytes(_sign(store, request).packed())
-    command = [sys.executable, "-c", _PROGRAM, str(workspace.request.parent), request.digest]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "operator")}
-    begun = time.monotonic()
-    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
-    seconds = time.monotonic() - begun
-    [sent] = _delivered(workspace)
+    published = publish(workspace, request)
+    [sent] = published.result.deliveries
     if sent.sent != mails:
         raise RuntimeError(f"{sent.sent} of {mails} mails were sent: {sent.last_error}")
-    return seconds
-
-
-def _delivered(workspace: Workspace) -> list[Delivery]:
-    return Result.model_validate(json.loads(workspace.termination_log.read_bytes())["result"]).deliveries
+    return published.seconds
 
 
 def _prepare(workspace: Workspace, mails: int, port: int) -> Request:

@@ -1,7 +1,6 @@
 """(h) Links of kept Reports: the status writes of an operator at rest, beside the links that come due meanwhile."""
 
 import asyncio
-import time
 from datetime import UTC, datetime
 
 from tools.bench.figures import Section, Table
@@ -12,7 +11,6 @@ from tools.bench.schedule.client import each
 from tools.bench.schedule.process import Usage
 
 _WRITE = "PUT reports/status"
-_READY_SECONDS = 300.0
 _SETTLE_SECONDS = 30.0
 _INTRO = """\
 Reports that have succeeded and list two files with links, signed at different times within a day, on the API server of
@@ -26,11 +24,7 @@ async def measure(reports: int, seconds: float) -> Section:
     async with Bench.set_up() as bench:
         await _fill(bench, reports)
         with bench.operator() as operator:
-            until = time.monotonic() + _READY_SECONDS
-            while not await asyncio.to_thread(operator.is_ready):
-                if time.monotonic() > until:
-                    raise TimeoutError("the operator is not ready")
-                await asyncio.sleep(0.5)
+            await bench.ready(operator)
             await asyncio.sleep(_SETTLE_SECONDS)
             times = [_renewal_time(report) async for report in bench.client.list(REPORTS)]
             begun, writes, usage = datetime.now(UTC), operator.requests(), Usage.of(operator.process.pid)
@@ -58,8 +52,6 @@ async def _fill(bench: Bench, reports: int) -> None:
     finished = objects.FinishedReports.signed_by(bench.store, datetime.now(UTC).replace(microsecond=0))
 
     async def finish(number: int) -> None:
-        report = await bench.client.send("POST", REPORTS, objects.report(f"kept-{number:05}"))
-        report["status"] = finished.status(report, age=number / reports)
-        await bench.client.send("PUT", f"{REPORTS}/{report['metadata']['name']}/status", report)
+        await bench.finish(objects.report(f"kept-{number:05}"), finished, age=number / reports)
 
     await each("finished Reports made", range(reports), finish)

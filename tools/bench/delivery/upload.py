@@ -5,7 +5,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +15,14 @@ from tempfile import TemporaryDirectory
 
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.report import ReportSpec
-from report_operator.api.run import RESULT_FILE, Links, Rendered, RenderedFile, Request, Result
+from report_operator.api.run import RESULT_FILE, Links, Rendered, RenderedFile, Request
 from report_operator.plan import uploads
 from report_operator.run.workspace import Workspace
 from report_operator.store.s3 import S3Store
 from report_operator.store.settings import S3Settings
 from tests.support import seaweedfs
-from tests.support.apiserver import ROOT
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
+from tools.bench.delivery.publish import publish
 from tools.bench.figures import Cell, Section, Table, spread
 from tools.bench.page import say
 
@@ -31,18 +30,6 @@ _MIB = 1 << 20
 _SCRATCH = 10 << 30
 """Bytes that a run can write, as the chart has it."""
 _NAME = "sales.csv"
-_PROGRAM = """
-import sys
-from pathlib import Path
-from report_operator.api.conditions import Stage
-from report_operator.run.stage import main
-from report_operator.run.workspace import Workspace
-code = main(Stage.PUBLISH, Workspace.under(Path(sys.argv[1])), sys.argv[2])
-status = Path("/proc/self/status").read_text()
-print(status.partition("VmHWM:")[2].split()[0])
-sys.exit(code)
-"""
-"""Tells the most memory that it had, in KiB. For an ended child the kernel tells its parent's, if that had more."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +126,5 @@ def _with_curl(store: SeaweedFS, file: Path) -> _Upload:
 def _with_publish(store: SeaweedFS, workspace: Workspace) -> _Upload:
     request = Request.model_validate_json(workspace.request.read_bytes())
     workspace.links.write_bytes(_sign(store, request.spec).packed())
-    command = [sys.executable, "-c", _PROGRAM, str(workspace.request.parent), request.digest]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "operator")}
-    begun = time.monotonic()
-    ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    seconds = time.monotonic() - begun
-    Result.model_validate(json.loads(workspace.termination_log.read_bytes())["result"])
-    return _Upload(seconds, int(ended.stdout.split()[-1]) * 1024)
+    published = publish(workspace, request)
+    return _Upload(published.seconds, published.peak)

@@ -1,6 +1,8 @@
 """What the measurements have in common: an API server, a store, namespaces, and the operator to start on them."""
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from tests.support.seaweedfs import SeaweedFS
 from tools.bench.page import say
 from tools.bench.schedule.client import Client, each, until
 from tools.bench.schedule.control_plane import control_plane
-from tools.bench.schedule.objects import Json
+from tools.bench.schedule.objects import FinishedReports, Json
 
 _OURS = "/apis/report-operator.io/v1alpha1/namespaces/bench"
 _BATCH = "/apis/batch/v1/namespaces"
@@ -70,6 +72,22 @@ class Bench:
         if not await until(what, count, wanted, _PATIENCE_SECONDS, pause):
             said = (self.folder / "operator.log").read_text()[-_END_OF_LOG:]
             raise TimeoutError(f"{what}: only {await count():,} of {wanted:,}; the operator's log ends with\n{said}")
+
+    async def finish(self, manifest: Json, finished: FinishedReports, age: float) -> None:
+        """Make a Report and let it have succeeded; `age` as in `FinishedReports.status`."""
+        report = await self.client.send("POST", REPORTS, manifest)
+        report["status"] = finished.status(report, age)
+        await self.client.send("PUT", f"{REPORTS}/{report['metadata']['name']}/status", report)
+
+    async def ready(self, operator: Operator) -> float:
+        """Wait until the operator is ready; return the time, in seconds since the epoch. Raises TimeoutError."""
+        until_time = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < until_time:
+            # In a thread: a slow answer is not to hold up the watches of this event loop.
+            if await asyncio.to_thread(operator.is_ready):
+                return time.time()
+            await asyncio.sleep(0.1)
+        raise TimeoutError(f"the operator is not ready after {_PATIENCE_SECONDS:.0f} s")
 
     async def accepted(self, count: int) -> None:
         """Wait until the operator has written the status of so many ScheduledReports. Raises TimeoutError."""

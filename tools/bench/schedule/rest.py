@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tests.server.process import Operator
 from tools.bench.figures import Cell, Section, Table
 from tools.bench.page import say
 from tools.bench.schedule import objects
@@ -15,7 +14,6 @@ from tools.bench.schedule.client import each
 from tools.bench.schedule.process import Usage
 
 _STARTS = 3
-_LIMIT_SECONDS = 900.0
 _SETTLE_SECONDS = 60.0
 _MINUTE = 60
 _INTRO = """\
@@ -46,7 +44,7 @@ async def measure(schedules: int, reports: int, idle_seconds: float) -> Section:
             accepted = time.monotonic() - began
         starts = [await _start(bench, f"due-{number}") for number in range(_STARTS)]
         with bench.operator() as operator:
-            await _ready(operator)
+            await bench.ready(operator)
             await asyncio.sleep(_SETTLE_SECONDS)
             before = Usage.of(operator.process.pid)
             say(f"leaving the operator alone for {idle_seconds:.0f} s")
@@ -81,9 +79,7 @@ async def _fill(bench: Bench, schedules: int, reports: int) -> None:
 
     async def finish(number: int) -> None:
         days_ago, owner = divmod(number, schedules)
-        report = await bench.client.send("POST", REPORTS, finished.report(owners[owner], days_ago + 1))
-        report["status"] = finished.status(report, age=number / reports)
-        await bench.client.send("PUT", f"{REPORTS}/{report['metadata']['name']}/status", report)
+        await bench.finish(finished.report(owners[owner], days_ago + 1), finished, age=number / reports)
 
     await each("finished Reports made", range(reports), finish)
 
@@ -95,7 +91,7 @@ async def _start(bench: Bench, name: str) -> Start:
         await asyncio.sleep(_MINUTE - time.time() % _MINUTE)
         began = time.time()
         with bench.operator() as operator:
-            ready = asyncio.create_task(_ready(operator))
+            ready = asyncio.create_task(bench.ready(operator))
 
             async def made() -> int:
                 return len(reports)
@@ -105,14 +101,3 @@ async def _start(bench: Bench, name: str) -> Start:
     for path in (f"{SCHEDULES}/{name}", *(f"{REPORTS}/{report}" for report in reports)):
         await bench.client.send("DELETE", path)
     return start
-
-
-async def _ready(operator: Operator) -> float:
-    """Wait until the operator is ready; return the time, in seconds since the epoch."""
-    until_time = time.monotonic() + _LIMIT_SECONDS
-    while time.monotonic() < until_time:
-        # In a thread: a slow answer is not to hold up the watches of this event loop.
-        if await asyncio.to_thread(operator.is_ready):
-            return time.time()
-        await asyncio.sleep(0.1)
-    raise TimeoutError(f"the operator is not ready after {_LIMIT_SECONDS:.0f} s")
