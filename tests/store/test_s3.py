@@ -147,14 +147,15 @@ async def test_a_link_ends_with_the_credentials_that_signed_it(
     """Another thread may take new ones in the middle of signing; here that is done at the worst moment."""
     use_credentials(monkeypatch, tmp_path, after(minutes=20), end := after(minutes=40))
     store = S3Store(settings)
-    sign_it = store._outside.generate_presigned_url
+    credentials = store._session.get_credentials()
+    take = credentials.get_frozen_credentials
 
-    def interrupted(*arguments: Any, **named: Any) -> Any:
-        url = sign_it(*arguments, **named)
-        store._session.get_credentials()._protected_refresh(is_mandatory=True)
-        return url
+    def interrupted() -> Any:
+        taken = take()
+        credentials._protected_refresh(is_mandatory=True)
+        return taken
 
-    monkeypatch.setattr(store._outside, "generate_presigned_url", interrupted)
+    monkeypatch.setattr(credentials, "get_frozen_credentials", interrupted)
     link = await store.sign_download(f"{FOLDER}report.pdf", "inline", "weekly.pdf", "application/pdf", HOUR)
     store.close()
     assert "X-Amz-Credential=key1" in link.url

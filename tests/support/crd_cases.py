@@ -91,9 +91,14 @@ class CrdCases:
 
     @cached_property
     def nodes(self) -> list[Node]:
-        """Return the nodes of the spec's schema."""
-        below = [node for node in _walk(self.schema["properties"]["spec"], "spec") if node.path != "spec"]
-        return [node for node in below if not any(_is_below(node.path, part) for part in self.elsewhere)]
+        """Return the nodes of the schema that a user writes."""
+        parts = ("metadata", "spec")
+        below = [node for part in parts for node in _walk(self.schema["properties"][part], part)]
+        return [
+            node
+            for node in below
+            if node.path not in parts and not any(_is_below(node.path, part) for part in self.elsewhere)
+        ]
 
     @cached_property
     def rule_messages(self) -> set[str]:

@@ -22,11 +22,6 @@ NO_LINE = "is not a cron line: write minute hour day-of-month month day-of-week 
 KEYS = "keys are name or prefix/name as in Kubernetes; those that begin with report-operator.io/ are the operator's"
 RULES = (
     rule(
-        "metadata.name is also a label of its Reports: use at most 63 characters",
-        (("metadata.name", "a" * 63),),
-        Refused("metadata.name", "a" * 64, "use at most 63 characters"),
-    ),
-    rule(
         "set schedule or frequency, not both; leave both out to run on demand only",
         (("spec", UNTIMED), ("spec", {**UNTIMED, "frequency": {"every": "daily"}})),
         Refused("spec", {**SPEC, "frequency": FREQUENCY}, "spec: Invalid value: set schedule or frequency, not both"),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from report_operator.api.fields import HttpUrl, Model, Rule, exactly_one, rules
+from report_operator.api.fields import HttpUrl, Model, Rule, count_of, exactly_one, rules
 from report_operator.api.sources import KeySelector, SecretSource
 
 RoleArn = Annotated[str, Field(min_length=20, max_length=2048, pattern=r"^arn:[a-z-]+:iam::[0-9]*:role/[\w+=,.@/-]+$")]
@@ -120,7 +120,7 @@ class Azure(Model):
         json_schema_extra=rules(
             exactly_one("accountURL", "connectionStringFrom"),
             Rule(
-                rule=f"[{', '.join(f'has(self.{name})' for name in _AZURE_SECRETS)}].filter(x, x).size() <= 1",
+                rule=f"{count_of(*_AZURE_SECRETS)} <= 1",
                 message=f"set at most one of {', '.join(_AZURE_SECRETS)}",
             ),
             Rule(

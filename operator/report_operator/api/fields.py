@@ -65,13 +65,21 @@ def rules(*items: Rule) -> dict[str, Any]:
 def exactly_one(*names: str) -> Rule:
     """Return the rule that exactly one of these optional members is set."""
     members = ", ".join(names)
-    present = f"[{', '.join(f'has(self.{name})' for name in names)}].filter(x, x).size()"
+    present = count_of(*names)
     chosen = " + ".join(f"(has(self.{name}) ? ' {name}' : '')" for name in names)
     return Rule(
         rule=f"{present} == 1",
         message=f"set exactly one of {members}",
         expression=f"'set exactly one of {members}; now set:' + ({present} == 0 ? ' none' : {chosen})",
     )
+
+
+def count_of(*names: str) -> str:
+    """Return the CEL expression that counts those of these optional members that are set.
+
+    A sum, for a list that is filtered takes the API server several times the CPU, for each object and rule.
+    """
+    return " + ".join(f"(has(self.{name}) ? 1 : 0)" for name in names)
 
 
 @dataclass(frozen=True)

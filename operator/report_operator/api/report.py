@@ -31,18 +31,35 @@ from report_operator.api.sections import Section
 from report_operator.api.sources import KeySelector, Source, Table
 from report_operator.api.trial import Trial
 
-_NAMES = "(self.sources.map(s, s.name) + self.tables.map(t, t.name))"
 _STEM = "(has({0}.name) ? {0}.name : has({0}.table) ? {0}.table : 'report')"
+_BLOCK_TABLES = {"metric": "table", "table": "from", "chart": "table"}
+"""Members of a block that show a table, and the field in each that names it."""
 
 
-def _known_tables(path: str, field: str) -> Rule:
-    """Return the rule that the tables named in `path`, a CEL expression with `{}` for the test, are known.
+def _is_known(table: str) -> str:
+    return f"(self.sources.exists(source, source.name == {table}) || self.tables.exists(table, table.name == {table}))"
 
-    The message cannot name the offender: strings taken out of lists have no bound in the API server's cost estimate.
-    """
+
+def _must_be_known(field: str) -> str:
+    """Return the message; it cannot show the name: strings out of lists have no bound in the API server's estimate."""
+    return f"{field} must be the name of one of spec.sources or spec.tables"
+
+
+def _tables_of_sections() -> Rule:
+    """Return the one rule for all tables that sections show: the API server walks through all blocks for each rule."""
+    shown = {kind: f"b.{kind}.{field}" for kind, field in _BLOCK_TABLES.items()}
+    cards = f"!has(b.grid) || b.grid.cards.all(c, !has(c.metric) || {_is_known('c.metric.table')})"
+    known = " : ".join(f"has(b.{kind}) ? {_is_known(name)}" for kind, name in shown.items())
+    found = " : ".join(
+        f"self.sections.exists(s, s.blocks.exists(b, has(b.{kind}) && !{_is_known(name)}))"
+        f" ? '{_must_be_known(f'sections[].blocks[].{kind}.{_BLOCK_TABLES[kind]}')}'"
+        for kind, name in shown.items()
+    )
+    in_card = _must_be_known("sections[].blocks[].grid.cards[].metric.table")
     return Rule(
-        rule=path.format(f"in {_NAMES}"),
-        message=f"{field} must be the name of one of spec.sources or spec.tables",
+        rule=f"self.sections.all(s, s.blocks.all(b, {known} : {cards}))",
+        message=_must_be_known("the table of a block or card"),
+        expression=f"{found} : '{in_card}'",
     )
 
 
@@ -83,22 +100,14 @@ class ReportSpec(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                rule="self.tables.all(t, !(t.name in self.sources.map(s, s.name)))",
+                rule="!self.tables.exists(t, self.sources.exists(s, s.name == t.name))",
                 message="tables[].name must not be the name of one of spec.sources: give the table another name",
             ),
-            _known_tables("self.outputs.all(o, !has(o.table) || o.table {})", "outputs[].table"),
-            *(
-                _known_tables(
-                    f"self.sections.all(s, s.blocks.all(b, !has(b.{kind}) || b.{kind}.{field} {{}}))",
-                    f"sections[].blocks[].{kind}.{field}",
-                )
-                for kind, field in (("metric", "table"), ("table", "from"), ("chart", "table"))
+            Rule(
+                rule=f"self.outputs.all(o, !has(o.table) || {_is_known('o.table')})",
+                message=_must_be_known("outputs[].table"),
             ),
-            _known_tables(
-                "self.sections.all(s, s.blocks.all(b, !has(b.grid)"
-                " || b.grid.cards.all(c, !has(c.metric) || c.metric.table {})))",
-                "sections[].blocks[].grid.cards[].metric.table",
-            ),
+            _tables_of_sections(),
         )
     )
 

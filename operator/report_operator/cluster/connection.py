@@ -139,14 +139,14 @@ class Connection:
 
     async def _send(self, method: str, url: str, body: Json | None, timeout: aiohttp.ClientTimeout) -> RESTResponse:  # noqa: ASYNC109
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        prepared = await self._api.param_serialize(
+        method, url, headers, _, _ = await self._api.param_serialize(
             method,
             url,
             header_params={"Accept": "application/json", "Content-Type": kind},
-            body=body,
             auth_settings=["BearerToken"],
         )
-        return await self._api.call_api(*prepared, _request_timeout=timeout)
+        # The body is JSON already: the client would look for objects of its own in it, field by field.
+        return await self._api.call_api(method, url, headers, body, _request_timeout=timeout)
 
 
 def _url(path: str, query: Mapping[str, str] | None) -> str:

@@ -1,7 +1,7 @@
 """What a decision is made from, and what it consists of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from report_operator.api.report import ReportStatus
 from report_operator.api.run import Outcome, Result
 from report_operator.plan.links import SignedLinks
 from report_operator.plan.objects import Event, Job, Pod
-from report_operator.plan.policy import Rules
+from report_operator.plan.policy import NO_RULES, Rules
 from report_operator.plan.run_queue import Turn
 from report_operator.plan.subject import Subject
 
@@ -71,7 +71,7 @@ class Facts:
     """Answer to MakeTrial: why there is no test, empty when there is."""
     new_links: Mapping[str, SignedLinks] | None = None
     """Answer to SignLinks: by name of the file; none where the platform team has disabled links."""
-    rules: Rules = field(default_factory=Rules)
+    rules: Rules = NO_RULES
     """The platform team's policy for its namespace."""
     outage: str | None = None
     """What the operator cannot reach, and why."""

@@ -39,6 +39,10 @@ class Rules:
     """The platform team's mail relay."""
 
 
+NO_RULES = Rules()
+"""Nothing is limited."""
+
+
 @dataclass(frozen=True)
 class Violation:
     """Something that a rule does not allow."""
