@@ -1,5 +1,7 @@
 """`make bench-delivery` still measures what `publish` is today, with sizes that take a moment."""
 
+import os
+
 from tools.bench.delivery import mail, upload
 
 
@@ -9,8 +11,10 @@ def test_mails_are_sent_and_counted() -> None:
 
 
 def test_a_file_is_uploaded_in_both_ways() -> None:
-    [table] = upload.measure(1, rounds=1).tables
-    assert [row[0] for row in table.rows][:2] == [
-        "curl, one PUT: MiB/s",
-        "publish, from the start of its process to the end: MiB/s",
-    ]
+    tables = upload.measure(1, rounds=1).tables
+    assert len(tables) == min(len(os.sched_getaffinity(0)), 2)
+    for table in tables:
+        assert [row[0] for row in table.rows][:2] == [
+            "curl, one PUT: MiB/s",
+            "publish, from the start of its process to the end: MiB/s",
+        ]

@@ -65,6 +65,12 @@ def command(stage: Stage, workspace: Workspace, ordered: Request | None = None) 
     return [sys.executable, "-c", PROGRAM, stage.value, str(workspace.request.parent), digest]
 
 
+def test_no_stage_waits_for_the_command_line_of_a_library() -> None:
+    """httpx imports its own, with rich and pygments, where these are installed."""
+    program = "import sys; from report_operator.run import fetch, publish; sys.exit('rich' in sys.modules)"
+    assert execute([sys.executable, "-c", program]).returncode == EXIT_OK
+
+
 def execute(argv: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, check=False, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
 

@@ -41,17 +41,44 @@ class _Upload:
 
 def measure(mebibytes: int, rounds: int) -> Section:
     """Return the section of the page."""
-    with TemporaryDirectory(prefix="report-operator-bench-") as name, _store(Path(name)) as store:
+    cores = os.sched_getaffinity(0)
+    half = set(sorted(cores)[: len(cores) // 2])
+    with TemporaryDirectory(prefix="report-operator-bench-") as name:
         workspace = Workspace.under(Path(name))
         file = _write(workspace, mebibytes)
-        pairs = []
+        together = _in_turn(file, workspace, rounds, cores, cores)
+        apart = _in_turn(file, workspace, rounds, half, cores - half) if half else None
+    tables = [_table("the store on the same cores", mebibytes, together)]
+    if apart is not None:
+        tables.append(_table("the store on half of the cores, curl and publish on the others", mebibytes, apart))
+    intro = (
+        f"A file of {mebibytes:,} MiB into a SeaweedFS on this machine that runs in one process, {rounds} times in "
+        "turn: with curl, and by the stage publish, which also makes SHA-256 and the MD5 of each part."
+    )
+    notes = (
+        "Where the store shares its cores with publish, each second of hashing is one that the store waits; a store of "
+        "one's own machine, or of a cloud, does not."
+    )
+    return Section("(f) Upload of a large file", intro, tuple(tables), notes)
+
+
+def _in_turn(
+    file: Path, workspace: Workspace, rounds: int, of_store: set[int], of_clients: set[int]
+) -> list[tuple[_Upload, _Upload]]:
+    """Upload the file with curl and publish so many times; return how each pair went."""
+    pairs = []
+    with (
+        TemporaryDirectory(prefix="report-operator-bench-") as name,
+        _store(Path(name), of_store) as store,
+        _only_on(of_clients),
+    ):
         for number in range(rounds):
             say(f"(f) upload {number + 1} of {rounds}: curl, then publish")
             pairs.append((_with_curl(store, file), _with_publish(store, workspace)))
-    return _section(mebibytes, pairs)
+    return pairs
 
 
-def _section(mebibytes: int, pairs: list[tuple[_Upload, _Upload]]) -> Section:
+def _table(title: str, mebibytes: int, pairs: list[tuple[_Upload, _Upload]]) -> Table:
     def rates(each: int) -> str:
         middle, least, most = spread([mebibytes / pair[each].seconds for pair in pairs])
         return f"{middle:,.0f} ({least:,.0f} to {most:,.0f})"
@@ -64,22 +91,27 @@ def _section(mebibytes: int, pairs: list[tuple[_Upload, _Upload]]) -> Section:
         ("ratio, pair by pair, median", ratio, "at least 0.8"),
         ("publish: most memory that it had (VmHWM), MiB", peak, "at most 128"),
     )
-    intro = (
-        f"A file of {mebibytes:,} MiB into a SeaweedFS on this machine that runs in one process, {len(pairs)} times in "
-        "turn: with curl, and by the stage publish, which also makes SHA-256 and the MD5 of each part."
-    )
-    notes = (
-        "Where the store shares its cores with publish, as here, each second of hashing is one that the store waits."
-    )
-    return Section("(f) Upload of a large file", intro, (Table(("upload", "median (range)", "goal"), rows),), notes)
+    return Table((title, "median (range)", "goal"), rows)
 
 
 @contextmanager
-def _store(folder: Path) -> Iterator[SeaweedFS]:
-    (folder / "store").mkdir()
+def _store(folder: Path, cores: set[int]) -> Iterator[SeaweedFS]:
     os.environ |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-    with seaweedfs.running(folder / "store") as store:
-        yield store
+    with seaweedfs.server(folder) as server:
+        with _only_on(cores):
+            server.start()
+        yield server.store
+
+
+@contextmanager
+def _only_on(cores: set[int]) -> Iterator[None]:
+    """Have the processes that are started meanwhile run on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _write(workspace: Workspace, mebibytes: int) -> Path:
