@@ -3,12 +3,14 @@
 import json
 import os
 import smtplib
+import socket
 import subprocess
 import sys
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -16,6 +18,7 @@ from uuid import UUID
 import pytest
 
 from report_operator.api.relay import MAX_SIZE, Grant, GrantError, granted
+from report_operator.relay.places import CLIENTS_OF_ADDRESS
 from report_operator.relay.server import Server
 from report_operator.relay.settings import PREFIX, Settings, SettingsError
 from tests.support import mail_server
@@ -208,6 +211,29 @@ def test_a_server_that_is_not_there() -> None:
     with running(free_ports(1)[0]) as relay, client(relay) as smtp:
         code, said = smtp.mail(SENDER)
     assert (code, said) == (451, b"4.4.1 the mail server cannot be used: [Errno 111] Connection refused")
+
+
+@contextmanager
+def greeted(relay: Server, address: str) -> Iterator[str]:
+    """Connect from an address of this machine; return the code of the greeting."""
+    place = (HOST, relay.server_address[1])
+    with socket.create_connection(place, timeout=10, source_address=(address, 0)) as connection:
+        yield connection.recv(100).decode()[:3]
+
+
+def test_one_address_does_not_keep_all_others_out(relay: Server) -> None:
+    with ExitStack() as stack:
+        greetings = [stack.enter_context(greeted(relay, "127.0.0.1")) for _ in range(CLIENTS_OF_ADDRESS + 1)]
+        assert greetings == ["220"] * CLIENTS_OF_ADDRESS + ["421"]
+        with greeted(relay, "127.0.0.2") as other:
+            assert other == "220"
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with greeted(relay, "127.0.0.1") as again:
+            if again == "220":
+                return
+        time.sleep(0.05)
+    pytest.fail("connections that have ended still take places")
 
 
 def test_commands_at_once(relay: Server, mails: MailServer) -> None:

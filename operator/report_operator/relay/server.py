@@ -11,14 +11,13 @@ import sys
 import threading
 
 from report_operator.relay.conversation import Conversation, Gate
+from report_operator.relay.places import Places
 from report_operator.relay.settings import Settings, SettingsError
 from report_operator.relay.upstream import Pool
 from report_operator.run import log
 from report_operator.run.destinations.smtp import Account, opened
 from report_operator.run.redaction import Redactor
 
-CLIENTS = 400
-"""Connections of runs at the same time: a thread each, which mostly waits."""
 _IDLE = 120.0
 """Seconds that a run may be silent."""
 _STOP = 25.0
@@ -40,7 +39,7 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(address, _Handler)
         self.gate = gate
         self.pool = pool
-        self.places = threading.Semaphore(CLIENTS)
+        self.places = Places()
 
     def server_bind(self) -> None:
         """Take connections by both versions of IP."""
@@ -62,13 +61,14 @@ class _Handler(socketserver.StreamRequestHandler):
     wbufsize = -1
 
     def handle(self) -> None:
-        if not self.server.places.acquire(blocking=False):
+        address = self.client_address[0]
+        if not self.server.places.take(address):
             self.wfile.write(b"421 4.3.2 too many connections\r\n")
             return
         try:
             Conversation(self.rfile, self.wfile, self.server.gate, self.server.pool).run()
         finally:
-            self.server.places.release()
+            self.server.places.leave(address)
 
 
 def serving(settings: Settings, address: str = "") -> Server:
