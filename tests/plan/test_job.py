@@ -89,7 +89,8 @@ def test_only_fetch_sees_secrets_and_data(full: Json) -> None:
         f"{at}/secrets/chat": ("delivery-4", False),
         f"{at}/secrets/google": ("delivery-5", False),
         f"{at}/secrets/blobs": ("delivery-6", False),
-        "/work/outputs": ("outputs", False),
+        f"{at}/secrets/readers": ("delivery-7", False),
+        "/work/outputs": ("outputs", True),
         "/tmp": ("tmp-publish", True),
     }
 
@@ -110,6 +111,21 @@ def test_volumes_hold_the_named_keys_only(full: Json) -> None:
         "items": [{"key": "page.html", "path": "page.html"}],
     }
     assert volume(full, "data")["emptyDir"] == {"sizeLimit": "2Gi"}
+
+
+@pytest.mark.requirement("N11")
+def test_who_encrypts_a_file_may_write_it_and_nobody_else_has_the_password() -> None:
+    protected = {"format": "pdf", "passwordFrom": {"secretKeyRef": {"name": "readers", "key": "password"}}}
+    for outputs, there in (([{"format": "pdf"}], False), ([protected], True)):
+        manifest = made(objects.report(spec=objects.SPEC | {"outputs": outputs}))
+        at = "/run/report-operator/secrets/readers"
+        assert [stage for stage in containers(manifest) if at in mounts(manifest, stage)] == ["publish"] * there
+        assert mounts(manifest, "publish")["/work/outputs"] == ("outputs", there)
+    assert volume(manifest, "delivery-0")["secret"] == {
+        "secretName": "readers",
+        "items": [{"key": "password", "path": "password"}],
+        "optional": True,
+    }
 
 
 def test_keys_of_one_secret_share_a_volume() -> None:

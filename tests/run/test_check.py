@@ -130,6 +130,10 @@ def test_a_good_spec() -> None:
             "spec.outputs[0].inline: format pdf cannot be inline: use json, or remove inline",
         ),
         (
+            {"outputs": [{"format": "html", "passwordFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]},
+            "spec.outputs[0].passwordFrom: format html cannot have a password: use pdf, or remove passwordFrom",
+        ),
+        (
             {"outputs": [{"format": "csv", "table": "nope"}]},
             "spec.outputs[0].table: there is no source or table 'nope'; known are: rows, db, web, sums",
         ),

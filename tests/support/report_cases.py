@@ -101,6 +101,11 @@ RULES = (
         Refused("spec.outputs[0]", {"format": "pdf", "inline": True}, "format pdf cannot be inline: use json"),
     ),
     rule(
+        "only format pdf can have a password",
+        (("spec.outputs[0]", {"format": "pdf", "passwordFrom": SECRET}),),
+        Refused("spec.outputs[0]", {"format": "json", "name": "a", "passwordFrom": SECRET}, "format json cannot have"),
+    ),
+    rule(
         "two outputs have the same file name (name, else table, else report): set name on one of them",
         (("spec.outputs[0]", {"format": "pdf", "name": "other"}),),
         Refused("spec.outputs[0]", {"format": "html"}, "two outputs have the same file name"),

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import ConfigDict
 
 from report_operator.api.fields import FileStem, Identifier, Model, Rule, rules
+from report_operator.api.sources import KeySelector, SecretSource
 
 
 class OutputFormat(StrEnum):
@@ -64,6 +65,11 @@ class Output(Model):
                 message="only format json can be inline",
                 expression="'format ' + self.format + ' cannot be inline: use json, or remove inline'",
             ),
+            Rule(
+                rule="!has(self.passwordFrom) || self.format == 'pdf'",
+                message="only format pdf can have a password",
+                expression="'format ' + self.format + ' cannot have a password: use pdf, or remove passwordFrom'",
+            ),
         )
     )
 
@@ -75,11 +81,18 @@ class Output(Model):
     """File name without its ending; the table's name, or `report`, when not set."""
     inline: bool | None = None
     """With format json: put the document into `status.inline` too, if it has at most 16 KiB."""
+    password_from: SecretSource | None = None
+    """With format pdf: takes from a Secret the password that the file is encrypted with (AES-256) and opened by."""
 
     @property
     def file_name(self) -> str:
         """Return the file's name, unique within a Report."""
         return f"{self.name or self.table or DEFAULT_STEM}.{self.format.value}"
+
+    @property
+    def password_key(self) -> KeySelector | None:
+        """Return the Secret key of the password."""
+        return self.password_from.secret_key_ref if self.password_from else None
 
 
 def download_name(report: str, file: str) -> str:

@@ -64,7 +64,7 @@ def redelivery(subject: Subject, ordered: Request, defaults: RunDefaults, metada
     volumes = [
         _secret_volume("request", metadata["name"], [REQUEST_FILE.name]),
         _secret_volume("links", metadata["name"], [LINKS_FILE.name, ORDER_FILE.name]),
-        *_delivery_volumes(spec),
+        *_delivery_volumes(_delivery_secrets(spec)),
         *(_scratch_volume(name, defaults.scratch_size) for name in ("outputs", f"tmp-{Stage.REDELIVER}")),
     ]
     containers = {"containers": [_container(Stage.REDELIVER, spec, defaults, _digest(ordered))]}
@@ -84,7 +84,10 @@ def probe(metadata: Json, order: str, spec: ReportSpec, defaults: RunDefaults) -
             _mount("tmp", _TMP, writable=True),
         ],
     }
-    volumes = [*_delivery_volumes(spec), *(_scratch_volume(name, _PROBE_SIZE) for name in ("outputs", "tmp"))]
+    volumes = [
+        *_delivery_volumes(_delivery_secrets(spec)),
+        *(_scratch_volume(name, _PROBE_SIZE) for name in ("outputs", "tmp")),
+    ]
     labels = metadata["labels"] | cloud_identity.labels(spec)
     return {
         "apiVersion": "batch/v1",
@@ -151,7 +154,7 @@ def _pod(subject: Subject, ordered: Request, defaults: RunDefaults) -> Json:
         _secret_volume("request", subject.job_name, [REQUEST_FILE.name]),
         _secret_volume("links", subject.job_name, [LINKS_FILE.name]),
         *(_secret_volume(f"secret-{n}", name, keys) for n, (name, keys) in enumerate(secrets.items())),
-        *_delivery_volumes(spec),
+        *_delivery_volumes(_publish_secrets(spec)),
         *(_config_map_volume(f"data-{n}", name, keys) for n, (name, keys) in enumerate(data.items())),
         *(_config_map_volume("template", ref.name, [ref.key]) for ref in [spec.template.config_map_ref] if ref),
         *(_scratch_volume(name, defaults.scratch_size) for name in ("data", "outputs")),
@@ -225,21 +228,35 @@ def _mounts(stage: Stage, spec: ReportSpec) -> list[Json]:
             _mount("data", DATA_DIR),
             _mount("outputs", OUTPUTS_DIR, writable=True),
         ]
+    secrets = _publish_secrets(spec) if stage is Stage.PUBLISH else _delivery_secrets(spec)
     return [
         request,
         _mount("links", LINKS_FILE.parent),
-        *(_mount(f"delivery-{n}", SECRETS_DIR / name) for n, name in enumerate(_delivery_secrets(spec))),
-        _mount("outputs", OUTPUTS_DIR, writable=stage is Stage.REDELIVER),
+        *(_mount(f"delivery-{n}", SECRETS_DIR / name) for n, name in enumerate(secrets)),
+        _mount("outputs", OUTPUTS_DIR, writable=stage is Stage.REDELIVER or bool(_passwords(spec))),
     ]
 
 
-def _delivery_volumes(spec: ReportSpec) -> list[Json]:
-    wanted = enumerate(_delivery_secrets(spec).items())
+def _delivery_volumes(secrets: dict[str, list[str]]) -> list[Json]:
+    wanted = enumerate(secrets.items())
     return [_secret_volume(f"delivery-{n}", name, keys, optional=True) for n, (name, keys) in wanted]
 
 
 def _delivery_secrets(spec: ReportSpec) -> dict[str, list[str]]:
-    return _by_name(ref for destination in spec.destinations for ref in destination.secrets)
+    return _by_name(_delivery_keys(spec))
+
+
+def _publish_secrets(spec: ReportSpec) -> dict[str, list[str]]:
+    """Return those of destinations, and the passwords of files: publish encrypts, so that no template reaches them."""
+    return _by_name([*_delivery_keys(spec), *_passwords(spec)])
+
+
+def _delivery_keys(spec: ReportSpec) -> list[KeySelector]:
+    return [key for destination in spec.destinations for key in destination.secrets]
+
+
+def _passwords(spec: ReportSpec) -> list[KeySelector]:
+    return [output.password_key for output in spec.outputs if output.password_key]
 
 
 def _by_name(selectors: Iterable[KeySelector]) -> dict[str, list[str]]:
@@ -264,6 +281,7 @@ def _secret_volume(volume: str, name: str, keys: list[str], *, optional: bool = 
     """Return a volume; without an optional Secret, or a key of it, the pod starts all the same.
 
     Those of destinations are optional: one that cannot be used must not hold up the files and the other destinations.
+    So are passwords, which share Secrets with them: publish says that one is missing, and stores nothing.
     """
     secret: Json = {"secretName": name, "items": _items(keys)}
     return {"name": volume, "secret": secret | ({"optional": True} if optional else {})}

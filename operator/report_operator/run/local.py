@@ -10,6 +10,7 @@ from report_operator.api.conditions import Stage
 from report_operator.api.run import Rendered, Request, Result, StoredFile
 from report_operator.run.digests import digests
 from report_operator.run.manifests import Manifests, Values
+from report_operator.run.protect import protect
 from report_operator.run.stage import run_stage
 from report_operator.run.workspace import Workspace
 
@@ -35,6 +36,7 @@ def make(manifests: Manifests, target: Path, now: datetime, begin: Callable[[Sta
             begin(stage)
             run_stage(stage, request, workspace)
         rendered = Rendered.model_validate_json(workspace.rendered.read_bytes())
+        protect(request.spec, workspace)
         result = _result(rendered, workspace.outputs)
         _move([workspace.outputs / file.name for file in rendered.files], target)
     return result

@@ -21,6 +21,7 @@ from report_operator.run.failure import RunError
 from report_operator.run.kept import Kept
 from report_operator.run.ledger import Ledger
 from report_operator.run.links import LinksFile
+from report_operator.run.protect import protect
 from report_operator.run.redaction import Redactor
 from report_operator.run.store import Store
 from report_operator.run.upload import Uploader
@@ -36,7 +37,8 @@ def publish(request: Request, rendered: Rendered, workspace: Workspace) -> Resul
     """Upload every rendered file, then send to the destinations, and upload the result last of all; return the result.
 
     The store checks each upload against its Content-MD5 (RFC 1864), so what it keeps is what was rendered. Raises
-    RunError: StoreUnavailable, StoreRefused, InternalError when there is no link for a file. A delivery that fails is
+    RunError: StoreUnavailable, StoreRefused, InternalError when there is no link for a file, SecretNotFound and
+    InvalidSpec for the password of one: then nothing is stored. A delivery that fails is
     told in the result: the files are there all the same. So they are when the run is ended while it delivers: a result
     that says so is stored before. A later attempt of the run goes on with what that one tells of: half of the
     recipients have links to those files, and their hashes.
@@ -62,6 +64,7 @@ def publish(request: Request, rendered: Rendered, workspace: Workspace) -> Resul
 
 def _stored(request: Request, rendered: Rendered, workspace: Workspace, uploader: Uploader) -> Result:
     """Store what was rendered, what messages say, and the result before the first delivery; return that."""
+    protect(request.spec, workspace)
     with ThreadPoolExecutor(PARALLEL) as pool:
         files = list(pool.map(lambda file: uploader.put_file(file, workspace.outputs / file.name), rendered.files))
     inline, size = _inline(request, workspace)

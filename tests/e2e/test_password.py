@@ -1,0 +1,35 @@
+"""A file that is opened with a password: it is nowhere without one."""
+
+import hashlib
+import io
+
+import pytest
+from pypdf import PasswordType, PdfReader
+
+from tests.e2e.failures import secret, spec
+from tests.e2e.reports import JSON, Team, artifact, download, outcome
+
+pytestmark = pytest.mark.cluster
+
+PASSWORD = "correct horse"
+PROTECTED = {"format": "pdf", "passwordFrom": {"secretKeyRef": {"name": "readers", "key": "password"}}}
+
+
+@pytest.mark.requirement("N11")
+def test_a_pdf_with_a_password(team: Team) -> None:
+    team.create("closed", spec(title="Salaries", outputs=[PROTECTED, JSON]))
+    found = team.wait("closed")
+    assert outcome(found) == ("Failed", "SecretNotFound")
+    assert "there is no Secret 'readers' with key 'password'" in found["status"]["message"]
+    assert "artifacts" not in found["status"], "nothing is stored when one file cannot be encrypted"
+
+    team.cluster.apply([secret("readers", password=PASSWORD)], team.namespace)
+    team.create("closed", spec(title="Salaries of May", outputs=[PROTECTED, JSON]))
+    found = team.wait("closed")
+    assert outcome(found) == ("Succeeded", "Succeeded")
+    content = download(found, "report.pdf")
+    assert hashlib.sha256(content).hexdigest() == artifact(found, "report.pdf")["sha256"]
+    assert PdfReader(io.BytesIO(content)).decrypt("") is PasswordType.NOT_DECRYPTED
+    reader = PdfReader(io.BytesIO(content))
+    assert reader.decrypt(PASSWORD) is PasswordType.USER_PASSWORD
+    assert "Salaries of May" in reader.pages[0].extract_text()
