@@ -95,7 +95,7 @@ def test_unknown_fields_are_refused_with_a_suggestion() -> None:
         "file1.yaml: extra: unknown field: remove it",
         "file1.yaml: spec.sources[0].inlin: unknown field: did you mean inline?",
         "file1.yaml: spec.outputs[0].tabel: unknown field: did you mean table?",
-        "file1.yaml: spec.outputs[0].zzz: unknown field: known are: format, table, name, inline",
+        "file1.yaml: spec.outputs[0].zzz: unknown field: known are: format, table, name, inline, passwordFrom",
         "file1.yaml: spec.titel: unknown field: did you mean title?",
     ]
 
