@@ -47,13 +47,13 @@ def _must_be_known(field: str) -> str:
 
 def _tables_of_sections() -> Rule:
     """Return the one rule for all tables that sections show: the API server walks through all blocks for each rule."""
-    shown = {kind: f"b.{kind}.{field}" for kind, field in _BLOCK_TABLES.items()}
+    shown = [(kind, f"{kind}.{field}") for kind, field in _BLOCK_TABLES.items()]
     cards = f"!has(b.grid) || b.grid.cards.all(c, !has(c.metric) || {_is_known('c.metric.table')})"
-    known = " : ".join(f"has(b.{kind}) ? {_is_known(name)}" for kind, name in shown.items())
+    known = " : ".join(f"has(b.{kind}) ? {_is_known(f'b.{table}')}" for kind, table in shown)
     found = " : ".join(
-        f"self.sections.exists(s, s.blocks.exists(b, has(b.{kind}) && !{_is_known(name)}))"
-        f" ? '{_must_be_known(f'sections[].blocks[].{kind}.{_BLOCK_TABLES[kind]}')}'"
-        for kind, name in shown.items()
+        f"self.sections.exists(s, s.blocks.exists(b, has(b.{kind}) && !{_is_known(f'b.{table}')}))"
+        f" ? '{_must_be_known(f'sections[].blocks[].{table}')}'"
+        for kind, table in shown
     )
     in_card = _must_be_known("sections[].blocks[].grid.cards[].metric.table")
     return Rule(

@@ -29,4 +29,5 @@ class Places:
         """Count a connection no longer."""
         with self._lock:
             self._taken[address] -= 1
-            self._taken += Counter()  # Forgets those that have none.
+            if not self._taken[address]:
+                del self._taken[address]

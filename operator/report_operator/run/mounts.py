@@ -24,9 +24,14 @@ def secret_value(workspace: Workspace, selector: KeySelector) -> str:
     if not value:
         raise RunError(
             Reason.INVALID_SPEC,
-            f"key {selector.key!r} of Secret {selector.name!r} is empty or not UTF-8 text: set it to the value",
+            f"{place_of(selector)} is empty or not UTF-8 text: set it to the value",
         )
     return value
+
+
+def place_of(selector: KeySelector) -> str:
+    """Return what messages call a Secret's key."""
+    return f"key {selector.key!r} of Secret {selector.name!r}"
 
 
 def header_value(workspace: Workspace, header: Header, place: str) -> str:
@@ -37,7 +42,7 @@ def header_value(workspace: Workspace, header: Header, place: str) -> str:
     where, value = "its value", header.value or ""
     if header.value_from:
         selector = header.value_from.secret_key_ref
-        where, value = f"key {selector.key!r} of Secret {selector.name!r}", secret_value(workspace, selector)
+        where, value = place_of(selector), secret_value(workspace, selector)
     if not value.isprintable() or not value.isascii():
         raise RunError(
             Reason.INVALID_SPEC,

@@ -8,7 +8,7 @@ from report_operator.api.conditions import Reason
 from report_operator.api.report import ReportSpec
 from report_operator.api.sources import KeySelector
 from report_operator.run.failure import RunError
-from report_operator.run.mounts import secret_value
+from report_operator.run.mounts import place_of, secret_value
 from report_operator.run.workspace import Workspace
 
 LONGEST_PASSWORD = 127
@@ -34,7 +34,7 @@ def _password(workspace: Workspace, key: KeySelector) -> str:
     if len(password.encode()) > LONGEST_PASSWORD:
         raise RunError(
             Reason.INVALID_SPEC,
-            f"key {key.key!r} of Secret {key.name!r} has more than {LONGEST_PASSWORD} bytes: no more of a password"
+            f"{place_of(key)} has more than {LONGEST_PASSWORD} bytes: no more of a password"
             " would count, use a shorter one",
         )
     return password

@@ -80,7 +80,7 @@ class Signer:
         request = AWSRequest(method, place.url + quote(name, safe="/-._~"), dict(headers), params=dict(query))
         credentials, end = self._take_credentials()
         S3SigV4QueryAuth(credentials, place.service, place.region, seconds).add_auth(request)
-        return Link(request.url, min(now + asked, end or now + asked))
+        return Link(request.url, min(filter(None, (now + asked, end))))
 
     def upload(self, name: str, split: Split | None, upload_id: str | None, ttl: timedelta) -> tuple[Upload, datetime]:
         """Return what a file is uploaded with, in parts where there is an upload, and when that stops working."""
@@ -122,10 +122,11 @@ class Signer:
 
     def _take_credentials(self) -> tuple[Any, datetime | None]:
         """Return credentials as they are now, and when they end. To ask for them may renew them."""
-        self._credentials = credentials = self.session.get_credentials()
+        credentials = self.session.get_credentials()
         before, taken, after = _expiry(credentials), credentials.get_frozen_credentials(), _expiry(credentials)
         if before != after:  # New ones came meanwhile: which of them are these?
             before, taken, after = after, credentials.get_frozen_credentials(), _expiry(credentials)
+        self._credentials = credentials
         return taken, min(filter(None, (before, after)), default=None)
 
 

@@ -43,14 +43,16 @@ def measure(mebibytes: int, rounds: int) -> Section:
     """Return the section of the page."""
     cores = os.sched_getaffinity(0)
     half = set(sorted(cores)[: len(cores) // 2])
+    placements = [("the store on the same cores", cores, cores)]
+    if half:
+        placements.append(("the store on half of the cores, curl and publish on the others", half, cores - half))
     with TemporaryDirectory(prefix="report-operator-bench-") as name:
         workspace = Workspace.under(Path(name))
         file = _write(workspace, mebibytes)
-        together = _in_turn(file, workspace, rounds, cores, cores)
-        apart = _in_turn(file, workspace, rounds, half, cores - half) if half else None
-    tables = [_table("the store on the same cores", mebibytes, together)]
-    if apart is not None:
-        tables.append(_table("the store on half of the cores, curl and publish on the others", mebibytes, apart))
+        tables = tuple(
+            _table(title, mebibytes, _in_turn(file, workspace, rounds, of_store, of_clients))
+            for title, of_store, of_clients in placements
+        )
     intro = (
         f"A file of {mebibytes:,} MiB into a SeaweedFS on this machine that runs in one process, {rounds} times in "
         "turn: with curl, and by the stage publish, which also makes SHA-256 and the MD5 of each part."
@@ -59,7 +61,7 @@ def measure(mebibytes: int, rounds: int) -> Section:
         "Where the store shares its cores with publish, each second of hashing is one that the store waits; a store of "
         "one's own machine, or of a cloud, does not."
     )
-    return Section("(f) Upload of a large file", intro, tuple(tables), notes)
+    return Section("(f) Upload of a large file", intro, tables, notes)
 
 
 def _in_turn(

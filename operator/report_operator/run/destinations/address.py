@@ -5,7 +5,7 @@ import httpx
 from report_operator.api.conditions import Reason
 from report_operator.api.sources import KeySelector
 from report_operator.run.failure import RunError
-from report_operator.run.mounts import secret_value
+from report_operator.run.mounts import place_of, secret_value
 from report_operator.run.workspace import Workspace
 
 _PORTS = 65_535
@@ -30,4 +30,4 @@ def web_address(url: str, field: str) -> str:
 
 def secret_address(workspace: Workspace, selector: KeySelector) -> str:
     """Return the URL in a Secret; raises RunError as `secret_value` and `web_address`."""
-    return web_address(secret_value(workspace, selector), f"key {selector.key!r} of Secret {selector.name!r}")
+    return web_address(secret_value(workspace, selector), place_of(selector))

@@ -22,7 +22,7 @@ from report_operator.run.destinations.smtp import Account, Connection, RefusalEr
 from report_operator.run.destinations.trust import trust
 from report_operator.run.failure import RunError
 from report_operator.run.message import with_links
-from report_operator.run.mounts import secret_value
+from report_operator.run.mounts import place_of, secret_value
 
 _POLICY = SMTP.clone(cte_type="7bit")
 """Lines end as mail wants it; nothing in it needs a server that takes 8 bits (RFC 6152)."""
@@ -146,7 +146,7 @@ def _credential(selector: KeySelector, package: Package) -> str:
     """Return a value of a login, which Python's smtplib sends in ASCII; raises RunError."""
     value = secret_value(package.workspace, selector)
     if not value.isascii():
-        text = f"key {selector.key!r} of Secret {selector.name!r} has a character that is not ASCII"
+        text = f"{place_of(selector)} has a character that is not ASCII"
         raise RunError(Reason.INVALID_SPEC, f"{text}: give the user of the mail server a name and a password without")
     return value
 

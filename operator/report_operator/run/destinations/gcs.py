@@ -27,7 +27,7 @@ from report_operator.run.destinations.gcs_session import session
 from report_operator.run.destinations.outcome import Failed, Outcome, Sent
 from report_operator.run.destinations.package import Package
 from report_operator.run.failure import RunError
-from report_operator.run.mounts import secret_value
+from report_operator.run.mounts import place_of, secret_value
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _IAM_SCOPE = "https://www.googleapis.com/auth/iam"
@@ -173,7 +173,7 @@ def _service_account(package: Package, selector: KeySelector) -> dict[str, Any]:
 
     Raises RunError.
     """
-    name = f"gcs.keyFrom: key {selector.key!r} of Secret {selector.name!r}"
+    name = f"gcs.keyFrom: {place_of(selector)}"
     try:
         found = json.loads(secret_value(package.workspace, selector))
         if isinstance(found, dict) and found.get("type") == "service_account":

@@ -7,7 +7,7 @@ import httpx
 from report_operator.api.conditions import Reason
 from report_operator.api.sources import SecretSource
 from report_operator.run.failure import RunError
-from report_operator.run.mounts import secret_value
+from report_operator.run.mounts import place_of, secret_value
 from report_operator.run.workspace import Workspace
 
 
@@ -22,5 +22,5 @@ def trust(workspace: Workspace, authorities: SecretSource | None) -> ssl.SSLCont
     try:
         return ssl.create_default_context(cadata=secret_value(workspace, selector))
     except ssl.SSLError as error:
-        text = f"key {selector.key!r} of Secret {selector.name!r} holds no PEM certificate: {error.reason}"
+        text = f"{place_of(selector)} holds no PEM certificate: {error.reason}"
         raise RunError(Reason.INVALID_SPEC, text) from error

@@ -20,7 +20,7 @@ from report_operator.run.destinations.package import Package
 from report_operator.run.destinations.post import client, post, reach
 from report_operator.run.destinations.trust import trust
 from report_operator.run.failure import RunError
-from report_operator.run.mounts import header_value, secret_value
+from report_operator.run.mounts import header_value, place_of, secret_value
 
 EVENT = "report.succeeded"
 """What every message is about."""
@@ -135,7 +135,7 @@ def _keys(webhook: Webhook, package: Package) -> list[bytes]:
         if len(key) < _SHORTEST_KEY:
             raise RunError(
                 Reason.INVALID_SPEC,
-                f"key {selector.key!r} of Secret {selector.name!r} is no signing secret: write {_SECRET_PREFIX} and"
+                f"{place_of(selector)} is no signing secret: write {_SECRET_PREFIX} and"
                 f" Base64 of at least {_SHORTEST_KEY} bytes",
             )
         keys.append(key)

@@ -14,7 +14,7 @@ from report_operator.api.conditions import Reason
 from report_operator.api.sources import DataFormat, Http
 from report_operator.run import guard
 from report_operator.run.failure import RunError
-from report_operator.run.mounts import header_value
+from report_operator.run.mounts import header_value, place_of
 from report_operator.run.progress import Progress
 from report_operator.run.sources.formats import import_file
 from report_operator.run.sources.task import Task
@@ -144,7 +144,7 @@ def _refusal(response: httpx.Response, kind: Http, place: str) -> RunError:
 def _credentials(kind: Http) -> str:
     """Return where to look when credentials are refused."""
     selectors = [header.value_from.secret_key_ref for header in kind.headers if header.value_from]
-    keys = " and ".join(f"key {selector.key!r} of Secret {selector.name!r}" for selector in selectors)
+    keys = " and ".join(place_of(selector) for selector in selectors)
     return f"check {keys}" if keys else "the request has no credentials; take a header from a Secret by valueFrom"
 
 

@@ -22,7 +22,7 @@ from report_operator.api.conditions import Reason
 from report_operator.api.sources import Sql
 from report_operator.run.database import failing_as, literal, quoted, unique, write_table
 from report_operator.run.failure import RunError
-from report_operator.run.mounts import secret_value
+from report_operator.run.mounts import place_of, secret_value
 from report_operator.run.progress import Progress
 from report_operator.run.sources import postgresql
 from report_operator.run.sources.task import Task
@@ -54,7 +54,7 @@ class _Answer:
 def read(kind: Sql, task: Task) -> None:
     """Write the rows of the query to `task.target`, in its order; raises RunError."""
     selector = kind.url_from.secret_key_ref
-    place = f"key {selector.key!r} of Secret {selector.name!r}"
+    place = place_of(selector)
     engine = _engine(_url(secret_value(task.workspace, selector), f"{task.subject}: {place}"), task)
     try:
         with _connect(engine, place, task) as connection:
