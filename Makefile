@@ -10,7 +10,7 @@ KUBECONFIG_FILE := $(CACHE)/$(CLUSTER).kubeconfig
 
 # What tests and the demo need of Debian beside what tests/localcluster installs by itself:
 # databases to read from, the libraries and fonts that WeasyPrint draws with, a browser to look at pages.
-PACKAGES := chromium curl etcd-server fonts-dejavu-core fonts-inter libharfbuzz-subset0 libpango-1.0-0 libpangoft2-1.0-0 \
+PACKAGES := chromium curl fonts-dejavu-core fonts-inter libharfbuzz-subset0 libpango-1.0-0 libpangoft2-1.0-0 \
             openssl poppler-utils postgresql
 
 # $(call timed,what,command): say what is done, do it, say how long it took.

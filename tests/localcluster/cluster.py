@@ -17,7 +17,7 @@ from .errors import LocalClusterError
 from .layout import CLUSTERS, Layout, folder_of, recorded
 from .progress import step
 
-PROGRAMS = ("conntrack", "containerd", "etcd", "ip", "iptables", "nft", "openssl", "runc", "unshare")
+PROGRAMS = ("conntrack", "containerd", "ip", "iptables", "nft", "openssl", "runc", "unshare")
 VOLUMES = 20
 CONFIGURATIONS = ("containerd.toml", "kubelet.yaml", "Corefile", "resolv.conf")
 FOLDERS = ("config/cni", "pki", "log/containers", "log/pods", "kubelet", "cni", "volumes")

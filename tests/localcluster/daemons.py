@@ -14,6 +14,7 @@ def first(layout: Layout, kubernetes: Path) -> dict[str, list[str]]:
     pki = layout.pki
     return {
         "etcd": [
+            str(kubernetes),
             "etcd",
             f"--data-dir={layout.folder}/etcd",
             f"--listen-client-urls={ETCD}",

@@ -16,7 +16,6 @@ PACKAGE_OF = {
     "buildah": "buildah",
     "conntrack": "conntrack",
     "containerd": "containerd",
-    "etcd": "etcd-server",
     "ip": "iproute2",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
@@ -27,7 +26,6 @@ PACKAGE_OF = {
     "unshare": "util-linux",
     str(CNI_PLUGINS / "bridge"): "containernetworking-plugins",
 }
-BRING_SERVICES = ("containerd", "etcd-server")
 
 
 def require(*programs: str) -> None:
@@ -49,13 +47,12 @@ def require(*programs: str) -> None:
 
 def _install(missing: list[str]) -> None:
     install = ("apt-get", "install", "--yes", "--no-install-recommends", *missing)
-    # The clusters start their own etcd and containerd: the packages' services must not run as well.
+    # The clusters start a containerd of their own: the package's service must not run as well.
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "SYSTEMD_OFFLINE": "1"}
     try:
         run(*install, env=quiet)
     except LocalClusterError:  # most often because the package lists are missing or old
         run("apt-get", "update", env=quiet)
         run(*install, env=quiet)
-    services = [name.removesuffix("-server") for name in missing if name in BRING_SERVICES]
-    if services and shutil.which("systemctl"):
-        run("systemctl", "disable", *services, env=quiet)
+    if "containerd" in missing and shutil.which("systemctl"):
+        run("systemctl", "disable", "containerd", env=quiet)

@@ -88,7 +88,7 @@ def _wait_served(client: httpx.Client, path: str) -> None:
 def _etcd_command(folder: Path, port: int, peer: int) -> list[str]:
     url, peer_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer}"
     return [
-        "etcd", f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync",
+        tool("kubernetes"), "etcd", f"--data-dir={folder / 'etcd'}", "--unsafe-no-fsync",
         f"--listen-client-urls={url}", f"--advertise-client-urls={url}", f"--listen-peer-urls={peer_url}",
     ]  # fmt: skip
 
