@@ -142,7 +142,7 @@ def test_json_is_inline_and_in_the_store(hello: Object) -> None:
 def test_columns_of_kubectl_get(team: Team, hello: Object) -> None:
     text = team.cluster.kubectl("get", "reports", "hello", f"--namespace={team.namespace}")
     header, row = (line.split() for line in text.splitlines())
-    assert header == ["NAME", "PHASE", "STAGE", "REASON", "STARTED", "COMPLETED", "AGE"]
+    assert header == ["NAME", "PHASE", "STAGE", "REASON", "SUBJECT", "STARTED", "COMPLETED", "AGE"]
     assert row[:3] == ["hello", "Succeeded", "Succeeded"]  # no stage any more
     assert team.cluster.kubectl("get", "rpt", f"--namespace={team.namespace}")
     chosen = team.cluster.kubectl(

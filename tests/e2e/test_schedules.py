@@ -14,20 +14,32 @@ from tests.support.cluster import condition, eventually
 pytestmark = pytest.mark.cluster
 
 SECTIONS: list[Object] = [
-    {"title": "Overview", "blocks": [{"text": {"content": "For {{ params.region }}, {{ period.text }}."}}]}
+    {
+        "title": "Overview",
+        "blocks": [{"text": {"content": "For {{ params.region }} ({{ subject.label }}), {{ period.text }}."}}],
+    }
 ]
+REGIONS = {"emea": "Europe", "apac": "Asia"}
 
 
 def schedule(name: str, **fields: Any) -> Object:
     """Return the manifest of a ScheduledReport with two variants."""
-    report = spec(sections=SECTIONS, outputs=[{"format": "pdf"}])
+    rows = [{"id": id_, "name": name} for id_, name in REGIONS.items()]
+    report = spec(
+        sources=[{"name": "regions", "inline": {"rows": rows}}],
+        subject={"table": "regions", "idColumn": "id", "labelColumn": "name"},
+        sections=SECTIONS,
+        outputs=[{"format": "pdf"}],
+    )
     return {
         "apiVersion": "report-operator.io/v1alpha1",
         "kind": "ScheduledReport",
         "metadata": {"name": name, "labels": {"argocd.argoproj.io/instance": "reports"}},
         "spec": {
             "timeZone": "Europe/Berlin",
-            "variants": [{"name": name, "params": {"region": name.upper()}} for name in ("emea", "apac")],
+            "variants": [
+                {"name": id_, "params": {"region": id_.upper()}, "subject": {"entityID": id_}} for id_ in REGIONS
+            ],
             "template": {"spec": report},
             **fields,
         },
@@ -49,7 +61,7 @@ def patch(team: Team, name: str, change: str) -> None:
     team.cluster.kubectl("patch", "srpt", name, f"--namespace={team.namespace}", "--type=merge", f"--patch={change}")
 
 
-@pytest.mark.requirement("A4", "A10", "D1", "D4", "E1", "E2", "E3")
+@pytest.mark.requirement("A4", "A10", "B2", "D1", "D4", "E1", "E2", "E3")
 def test_clock_makes_reports_and_deleting_keeps_them(team: Team) -> None:
     team.cluster.apply([schedule("minutely", schedule=["* * * * *"])], team.namespace)
     accepted = eventually(lambda: ready(team, "minutely"), PATIENCE, "it is accepted")
@@ -62,8 +74,9 @@ def test_clock_makes_reports_and_deleting_keeps_them(team: Team) -> None:
         found = team.wait(each["metadata"]["name"])
         assert outcome(found) == ("Succeeded", "Succeeded")
         assert found["metadata"]["labels"].get("argocd.argoproj.io/instance") is None
-        region = found["metadata"]["labels"]["report-operator.io/variant"].upper()
-        assert f"For {region}" in pdf_text(download(found, "report.pdf"))
+        region = found["metadata"]["labels"]["report-operator.io/variant"]
+        assert found["status"]["subject"] == {"id": region, "label": REGIONS[region]}
+        assert f"For {region.upper()} ({REGIONS[region]})" in pdf_text(download(found, "report.pdf"))
     done = eventually(lambda: ended(team, "minutely"), PATIENCE, "the end of the last run is told")
     assert done["status"]["lastRun"]["phase"] == "Succeeded"
     assert done["status"]["lastSuccessfulTime"]

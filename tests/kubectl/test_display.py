@@ -89,6 +89,25 @@ def test_a_cancelled_run_has_no_logs(report: Callable[..., Report], capsys: pyte
     assert "Logs" not in shown(report(**RUNNING | {"phase": "Cancelled"}), capsys)
 
 
+@pytest.mark.requirement("B3")
+def test_whom_a_report_is_about(report: Callable[..., Report], capsys: pytest.CaptureFixture[str]) -> None:
+    about = report(phase="Succeeded", subject={"id": "a-1", "label": "Agent [Smith]"})
+    assert shown(about, capsys)["Subject"] == "Agent [Smith], id a-1"
+    assert about.digest()["subject"] == {"id": "a-1", "label": "Agent [Smith]"}
+    display.write_reports([about, report(name="other", phase="Running")])
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert header.split() == ["Report", "Subject", "State", "Files", "Message"]
+    assert first.split() == ["weekly", "Agent", "[Smith]", "Succeeded"]
+    assert second.split() == ["other", "Running"]
+
+
+def test_where_no_report_is_about_an_entity_lists_do_not_ask(
+    report: Callable[..., Report], capsys: pytest.CaptureFixture[str]
+) -> None:
+    display.write_reports([report(phase="Running")])
+    assert capsys.readouterr().out.split()[:4] == ["Report", "State", "Files", "Message"]
+
+
 @pytest.mark.parametrize("status", [{}, {"observedGeneration": 0, "phase": "Succeeded", "message": "of an older spec"}])
 def test_a_status_of_an_older_spec_is_not_that_of_the_report(
     report: Callable[..., Report], capsys: pytest.CaptureFixture[str], status: dict[str, Any]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from report_operator.api.conditions import Phase, Reason, Stage
+from report_operator.api.entity import Entity
 from report_operator.api.report import ReportStatus
 from report_operator.api.run import EXIT_USER_ERROR, Failure, Outcome
 from report_operator.plan.facts import (
@@ -180,6 +181,15 @@ class TestEndedWell:
         rows = decide(good(report(), stored=stored(of.model_copy(update={"files": counts})))).status
         assert rows is not None
         assert [artifact.rows for artifact in rows.artifacts] == [0, 0]
+
+    @pytest.mark.requirement("B2", "B3")
+    def test_the_subject_is_in_the_status_and_a_fallback_in_the_message(self) -> None:
+        for fallback, said in ((None, "."), ("The dominant one", ". The dominant one.")):
+            found = Entity(id="a-1", label="Agent Smith", fallback=fallback)
+            made = result(SUBJECT).model_copy(update={"subject": found})
+            decision = decide(good(report(), stored=stored(made)))
+            assert wire(decision)["subject"] == found.to_wire()
+            assert wire(decision)["message"].endswith(f"in the store{said}")
 
     def test_metrics_are_bounded(self) -> None:
         many = {f"{n:03}" + "t" * 300: "v" * 300 for n in range(100)}

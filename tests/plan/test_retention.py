@@ -74,9 +74,9 @@ class TestStatus:
 
     def test_nothing_of_the_content_is_left(self) -> None:
         manifest = finished()
-        manifest["status"] |= {"metrics": {"Rows": "1"}, "inline": {"a": 1}}
+        manifest["status"] |= {"metrics": {"Rows": "1"}, "inline": {"a": 1}, "subject": {"id": "a", "label": "A"}}
         after = retention.of_expired(Subject.from_manifest(manifest), NOW + DAYS_90).to_wire()
-        assert not any(after.get(field) for field in ("artifacts", "inline", "metrics", "linksRenewAt"))
+        assert not any(after.get(field) for field in ("artifacts", "inline", "metrics", "subject", "linksRenewAt"))
         assert (after["phase"], after["reason"]) == ("Expired", "Expired")
         assert after["message"] == (
             "The files were kept until 2026-08-02T06:00:30Z (spec.retention.ttl). Edit the spec to make them again."

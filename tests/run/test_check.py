@@ -14,6 +14,7 @@ SOURCE = {"name": "rows", "inline": {"rows": [{"a": 1}]}}
 METRIC = {"title": "A", "table": "rows", "column": "a"}
 CHART = {"table": "rows", "xColumn": "a", "yColumn": "a"}
 SECRET = {"secretKeyRef": {"name": "db", "key": "url"}}
+SUBJECT = {"table": "sums", "idColumn": "a"}
 GOOD: dict[str, Any] = {
     "period": {"start": "2026-05-04T00:00:00Z", "end": "2026-05-11T00:00:00Z"},
     "sources": [
@@ -25,6 +26,7 @@ GOOD: dict[str, Any] = {
         },
     ],
     "tables": [{"name": "sums", "query": "select 1"}],
+    "subject": SUBJECT | {"timeRange": {"column": "a", "startSeconds": 0, "endSeconds": 1}},
     "sections": [
         {
             "blocks": [
@@ -116,6 +118,22 @@ def test_a_good_spec() -> None:
                 ]
             },
             "spec.sources[1].sql.params.period_end: it is given already, from spec.period: use another name",
+        ),
+        (
+            {"subject": {"table": "nope", "idColumn": "a"}},
+            "spec.subject.table: there is no source or table 'nope'; known are: rows, db, web, sums",
+        ),
+        (
+            {"subject": SUBJECT | {"hint": "x", "timeRange": {"column": "a", "endSeconds": 1}}},
+            "spec.subject: set at most one of timeRange, entityID, hint; now set: timeRange, hint",
+        ),
+        (
+            {"subject": SUBJECT | {"timeRange": {"column": "a"}}},
+            "spec.subject.timeRange: set startSeconds, endSeconds or both",
+        ),
+        (
+            {"subject": SUBJECT | {"timeRange": {"column": "a", "startSeconds": 5, "endSeconds": 5}}},
+            "spec.subject.timeRange: endSeconds 5 must be after startSeconds 5",
         ),
         (
             {"outputs": [{"format": "csv"}]},

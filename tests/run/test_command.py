@@ -97,6 +97,25 @@ def test_json_for_programs(manifest: Callable[..., Path], target: Path) -> None:
     }
 
 
+@pytest.mark.requirement("B2")
+def test_the_subject_is_picked_as_in_a_cluster(manifest: Callable[..., Path], target: Path) -> None:
+    subject = {"table": "rows", "idColumn": "b"}
+    tables = [{"name": "own", "query": "select a, $subject_label as label from rows where b = $subject_id"}]
+    outputs = [{"format": "csv", "table": "own"}, {"format": "json"}]
+    file = manifest(tables=tables, outputs=outputs, subject=subject | {"hint": "Y", "label": "Ypsilon"})
+    done = execute("render", "-f", file, "-o", target, "--json")
+    assert json.loads(done.stdout)["subject"] == {"id": "y", "label": "Ypsilon"}
+    assert (target / "own.csv").read_text().splitlines() == ["a,label", "2,Ypsilon"]
+    assert "subject: Ypsilon, id 'y'" in done.stderr.splitlines()
+    before = {path.name: path.read_bytes() for path in target.iterdir()}
+    missed = execute("render", "-f", manifest(subject=subject | {"entityID": "z"}), "-o", target)
+    assert missed.returncode == EXIT_USER_ERROR
+    assert (
+        "error: SubjectNotFound: spec.subject: entityID: column 'b' of table 'rows' does not have 'z'" in missed.stderr
+    )
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == before
+
+
 def test_a_table_on_a_terminal(manifest: Callable[..., Path], target: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "report_operator", "render", "-f", str(manifest()), "-o", str(target)]

@@ -208,7 +208,7 @@ def test_a_table_may_be_called_like_a_method(tmp_path: Path, name: str) -> None:
     [
         (
             "<p>\n{{ raport.title }}",
-            "line 2: 'raport' is not known; known are: metrics, params, period, report, sections, tables",
+            "line 2: 'raport' is not known; known are: metrics, params, period, report, sections, subject, tables",
         ),
         ("{{ tables.sails }}", "line 1: there is no 'sails'; there are: none"),
         ("{{ report.titel }}", "line 1: there is no 'titel'; there are: created_at, name, namespace, run_id, title"),

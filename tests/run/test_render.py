@@ -1,6 +1,7 @@
 """A whole report rendered: every output is there, and they say the same."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -8,8 +9,10 @@ import pytest
 from pypdf import PdfReader
 
 from report_operator.api.conditions import Reason
-from report_operator.api.run import Rendered
+from report_operator.api.entity import Entity
+from report_operator.api.run import Rendered, Request
 from report_operator.run.failure import RunError
+from report_operator.run.fetch import fetch
 from report_operator.run.render import METRIC_LENGTH, METRICS_LIMIT, render
 from report_operator.run.workspace import Workspace
 from tests.support import rendering
@@ -74,6 +77,40 @@ def test_metrics_fit_into_the_status(tmp_path: Path) -> None:
 
 def _titled(card: dict[str, dict[str, str]], number: int) -> dict[str, dict[str, str]]:
     return {"metric": card["metric"] | {"title": f"{card['metric']['title']} {number}"}}
+
+
+@pytest.mark.requirement("B2", "B3", "B7")
+def test_the_subject_is_in_texts_pages_and_the_document(order: Callable[..., Request], workspace: Workspace) -> None:
+    """Through both stages: picked by fetch, shown by render."""
+    rows = [{"agent": "a-1", "name": "<Smith> & Söhne", "seconds": 1}, {"agent": "a-2", "name": "Jones", "seconds": 2}]
+    text = "**{{ subject.label }}** ({{ subject.id }}): {{ tables.own[0].calls }}"
+    request = order(
+        sources=[{"name": "calls", "inline": {"rows": rows}}],
+        tables=[{"name": "own", "query": "select count(*) as calls from calls where agent = $subject_id"}],
+        subject={"table": "calls", "idColumn": "agent", "labelColumn": "name", "hint": "sohne"},
+        sections=[{"blocks": [{"text": {"content": text}}]}],
+        outputs=[{"format": "json"}, {"format": "html"}],
+    )
+    fetch(request, workspace)
+    workspace.outputs.mkdir()
+    rendered = render(request, workspace)
+    assert rendered.subject == Entity(id="a-1", label="<Smith> & Söhne")
+    document = json.loads((workspace.outputs / "report.json").read_text())
+    assert document["entity"] == {"id": "a-1", "label": "<Smith> & Söhne"}
+    page = (workspace.outputs / "report.html").read_text()
+    assert '<p class="subject">&lt;Smith&gt; &amp; Söhne</p>' in page
+    assert "<strong>&lt;Smith&gt; &amp; Söhne</strong> (a-1): 1" in page
+
+
+def test_without_a_subject_no_text_can_name_one(tmp_path: Path) -> None:
+    workspace = rendering.workspace(tmp_path, {"t": "SELECT 1 AS n"})
+    spec = {"sections": [{"blocks": [{"text": {"content": "{{ subject.label }}"}}]}], "outputs": [{"format": "html"}]}
+    with pytest.raises(RunError, match="there is no 'label' in something that is not set"):
+        render(rendering.request(spec), workspace)
+    spec["sections"] = [{"blocks": [{"text": {"content": "{% if subject %}one{% else %}none{% endif %}"}}]}]
+    render(rendering.request(spec), workspace)
+    assert "<p>none</p>" in (workspace.outputs / "report.html").read_text()
+    assert 'class="subject"' not in (workspace.outputs / "report.html").read_text()
 
 
 def test_what_fails_leaves_no_result_not_even_an_old_one(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import duckdb
 import pytest
 
 from report_operator.api.conditions import Reason
-from report_operator.api.run import Request
+from report_operator.api.entity import Entity
+from report_operator.api.run import EXIT_USER_ERROR, Request
 from report_operator.run.failure import RunError
 from report_operator.run.fetch import fetch
 from report_operator.run.workspace import Context, Workspace
@@ -25,9 +26,9 @@ PERIOD = {"start": "2026-05-04T00:00:00Z", "end": "2026-05-11T00:00:00Z"}
 def shape(order: Order, workspace: Workspace) -> Callable[..., Context]:
     """Make tables `t0`, `t1`, … from queries over a source `traffic`."""
 
-    def shape(*queries: str, period: object = PERIOD) -> Context:
+    def shape(*queries: str, period: object = PERIOD, subject: object = None) -> Context:
         tables = [{"name": f"t{index}", "query": query} for index, query in enumerate(queries)]
-        return fetch(order(sources=[SOURCE], tables=tables, period=period), workspace)
+        return fetch(order(sources=[SOURCE], tables=tables, period=period, subject=subject), workspace)
 
     return shape
 
@@ -114,8 +115,8 @@ def test_describe_and_summarize_are_tables_too(shape: Callable[..., Context]) ->
         ("FROM 'http://127.0.0.1:1/x.csv'", "only the Report's sources"),
         ("FROM read_blob('/proc/self/environ')", "only the Report's sources"),
         ("FROM enable_logging(storage = 'file', storage_path = '{data}/log')", "configuration has been locked"),
-        ("SELECT $other", "only $period_start and $period_end"),
-        ("SELECT ?", "only $period_start and $period_end"),
+        ("SELECT $other", "only $period_start, $period_end, $subject_id and $subject_label have values"),
+        ("SELECT ?", "only $period_start, $period_end, $subject_id"),
         ("SELECT 1) TO '{data}/evil.csv' --", "syntax error"),
     ],
 )
@@ -139,6 +140,66 @@ def test_a_period_parameter_needs_a_period(shape: Callable[..., Context]) -> Non
     ) as caught:
         shape("SELECT $period_end", period=None)
     assert caught.value.reason is Reason.INVALID_SPEC
+
+
+@pytest.mark.requirement("B2")
+class TestSubject:
+    """`$subject_id` and `$subject_label`: bound in the tables after the one that the entity is picked from."""
+
+    PRODUCT = {"table": "traffic", "idColumn": "product", "measureColumn": "bytes"}
+
+    def test_is_bound_as_text_in_every_table_when_it_is_of_a_source(
+        self, shape: Callable[..., Context], workspace: Workspace
+    ) -> None:
+        context = shape(
+            "SELECT count(*) AS n FROM traffic WHERE product = $subject_id",
+            "SELECT typeof($subject_id), $subject_id, $subject_label, '$subject_id'",
+            subject=self.PRODUCT | {"label": 'It\'s "P 2"'},
+        )
+        assert rows(workspace, "t0") == [(5,)]
+        assert rows(workspace, "t1") == [("VARCHAR", "p2", 'It\'s "P 2"', "$subject_id")]
+        assert context.subject == Entity(id="p2", label='It\'s "P 2"')
+        assert Context.model_validate_json(workspace.context.read_bytes()) == context
+
+    def test_compares_with_numbers(self, shape: Callable[..., Context], workspace: Workspace) -> None:
+        shape(
+            "SELECT day::VARCHAR FROM traffic WHERE bytes = $subject_id", subject=self.PRODUCT | {"idColumn": "bytes"}
+        )
+        assert rows(workspace, "t0") == [("2026-05-14",)]
+
+    def test_of_a_table_is_bound_in_those_after_it(self, shape: Callable[..., Context], workspace: Workspace) -> None:
+        subject = {"table": "t1", "idColumn": "product", "labelColumn": "name"}
+        shape(
+            "SELECT 1 AS one",
+            "SELECT product, upper(product) AS name FROM traffic WHERE product <> 'p2'",
+            "SELECT $subject_id, $subject_label",
+            subject=subject,
+        )
+        assert rows(workspace, "t2") == [("p1", "P1")]
+
+    @pytest.mark.parametrize("query", ["SELECT $subject_id AS product", "SELECT $subject_label AS product"])
+    @pytest.mark.parametrize("table", ["t0", "t1"])
+    def test_is_unknown_until_its_table_is_there(self, shape: Callable[..., Context], query: str, table: str) -> None:
+        subject = self.PRODUCT | {"table": table}
+        with pytest.raises(RunError) as caught:
+            shape(query, "FROM traffic", subject=subject)
+        assert caught.value.reason is Reason.INVALID_SPEC
+        assert caught.value.message == (
+            f"table 't0': the query uses ${'subject_label' if 'label' in query else 'subject_id'}, but the subject is"
+            f" picked from table {table!r} first: only tables after that one can use it"
+        )
+
+    def test_has_to_be_asked_for(self, shape: Callable[..., Context]) -> None:
+        with pytest.raises(RunError, match=r"the query uses \$subject_id, but spec.subject is not set") as caught:
+            shape("SELECT $subject_id")
+        assert caught.value.reason is Reason.INVALID_SPEC
+
+    def test_that_is_missed_fails_the_run_for_good(self, shape: Callable[..., Context], workspace: Workspace) -> None:
+        with pytest.raises(RunError, match="does not have 'p9'; of 3 entities the nearest: 'p2'") as caught:
+            shape("SELECT 1", subject=self.PRODUCT | {"entityID": "p9"})
+        assert caught.value.reason is Reason.SUBJECT_NOT_FOUND
+        assert caught.value.exit_code == EXIT_USER_ERROR
+        assert not workspace.context.exists()
 
 
 def test_a_query_that_does_not_fit_spills_to_the_data_folder(

@@ -9,6 +9,8 @@ KNOWN = "must be the name of one of spec.sources or spec.tables"
 MAIL = {"server": {"host": "smtp.example.com"}, "from": "reports@example.com"}
 SECRET = {"secretKeyRef": {"name": "blobs", "key": "value"}}
 BLOBS = {"container": "reports"}
+SUBJECT = {"table": "flights", "idColumn": "carrier"}
+WINDOW = {"column": "t", "endSeconds": 1}
 RULES = (
     rule(
         "end must be after start",
@@ -57,6 +59,28 @@ RULES = (
         f"outputs[].table {KNOWN}",
         (("spec.outputs[1].table", "by_carrier"),),
         Refused("spec.outputs[1].table", "nowhere", f"outputs[].table {KNOWN}"),
+    ),
+    rule(
+        f"subject.table {KNOWN}",
+        (("spec.subject.table", "by_carrier"), ("spec.subject.table", "flights")),
+        Refused("spec.subject.table", "nowhere", f"subject.table {KNOWN}"),
+    ),
+    rule(
+        "set at most one of timeRange, entityID, hint; the dominant entity is picked without",
+        tuple(("spec.subject", SUBJECT | way) for way in ({}, {"entityID": "a"}, {"hint": "a"}, {"timeRange": WINDOW})),
+        Refused(
+            "spec.subject", SUBJECT | {"entityID": "a", "hint": "a"}, "set at most one of timeRange, entityID, hint"
+        ),
+        Refused("spec.subject", SUBJECT | {"timeRange": WINDOW, "hint": "a"}, "the dominant entity is picked without"),
+    ),
+    rule(
+        "set startSeconds, endSeconds or both, the end after the start",
+        tuple(
+            ("spec.subject.timeRange", {"column": "t"} | ends)
+            for ends in ({"startSeconds": 0}, {"endSeconds": 0}, {"startSeconds": 5, "endSeconds": 6})
+        ),
+        Refused("spec.subject.timeRange", {"column": "t"}, "set startSeconds, endSeconds or both, the end after"),
+        Refused("spec.subject.timeRange.startSeconds", 60, "set startSeconds, endSeconds or both, the end after"),
     ),
     rule(
         f"the table of a block or card {KNOWN}",
@@ -214,11 +238,15 @@ RULES = (
     ),
 )
 AZURE = "spec.destinations[6].azure"
+HINTS = {
+    f"spec.subject.{way}": Alternative("a", instead_of=("spec.subject.timeRange",)) for way in ("entityID", "hint")
+}
 CASES = CrdCases(
     REPORT,
     RULES,
     alternatives={
         "spec.template.name": Alternative("standard", instead_of=("spec.template.configMapRef",)),
+        **HINTS,
         f"{AZURE}.sasTokenFrom": Alternative(SECRET, instead_of=(f"{AZURE}.accountKeyFrom",)),
         f"{AZURE}.connectionStringFrom": Alternative(
             SECRET, instead_of=(f"{AZURE}.accountURL", f"{AZURE}.accountKeyFrom")

@@ -126,11 +126,14 @@ RULES = (
         Refused("spec.template.spec.cancel", True, "spec.template.spec: Invalid value: leave cancel out"),
     ),
 )
+VARIANT = "spec.variants[0].subject"
 CASES = CrdCases(
     SCHEDULED_REPORT,
     RULES,
     alternatives={
         "spec.frequency": Alternative(FREQUENCY, instead_of=("spec.schedule",)),
+        f"{VARIANT}.entityID": Alternative("a", instead_of=(f"{VARIANT}.timeRange",)),
+        f"{VARIANT}.hint": Alternative("a", instead_of=(f"{VARIANT}.timeRange",)),
         "spec.window.previous": Alternative("month", instead_of=("spec.window.lookback",)),
     },
     elsewhere={"spec.template.spec": report_cases.CASES, "spec.onFailure.notify[]": report_cases.CASES},

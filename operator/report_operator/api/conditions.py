@@ -110,7 +110,10 @@ class Reason(StrEnum):
     REQUEST_CHANGED = "RequestChanged"
     """Somebody has replaced the Secret of the run, which says what it has to do; edit the spec to run again."""
     COLUMN_NOT_FOUND = "ColumnNotFound"
-    """A block names a column that its table does not have."""
+    """A block, or spec.subject, names a column that its table does not have."""
+    SUBJECT_NOT_FOUND = "SubjectNotFound"
+    """No entity of the data is the one that spec.subject asks for, or there is none at all; the message names the
+    nearest ones, or how many there are."""
     TEMPLATE_FAILED = "TemplateFailed"
     """A template cannot be compiled or fails; the message names the line."""
     OUT_OF_MEMORY = "OutOfMemory"

@@ -8,6 +8,7 @@ from report_operator.api.conditions import Phase, Reason, Stage
 from report_operator.api.deliveries import Delivery
 from report_operator.api.destinations import RECIPIENTS, Destination
 from report_operator.api.download import Download, LinkRefresh
+from report_operator.api.entity import Entity, EntitySelector
 from report_operator.api.fields import (
     INT32,
     INT64,
@@ -24,6 +25,7 @@ from report_operator.api.fields import (
     rules,
 )
 from report_operator.api.job import Run
+from report_operator.api.known_tables import KNOWN_TABLES
 from report_operator.api.outputs import Output, OutputFormat
 from report_operator.api.redelivery import Redelivery
 from report_operator.api.retention import Retention
@@ -32,35 +34,6 @@ from report_operator.api.sources import KeySelector, Source, Table
 from report_operator.api.trial import Trial
 
 _STEM = "(has({0}.name) ? {0}.name : has({0}.table) ? {0}.table : 'report')"
-_BLOCK_TABLES = {"metric": "table", "table": "from", "chart": "table"}
-"""Members of a block that show a table, and the field in each that names it."""
-
-
-def _is_known(table: str) -> str:
-    return f"(self.sources.exists(source, source.name == {table}) || self.tables.exists(table, table.name == {table}))"
-
-
-def _must_be_known(field: str) -> str:
-    """Return the message; it cannot show the name: strings out of lists have no bound in the API server's estimate."""
-    return f"{field} must be the name of one of spec.sources or spec.tables"
-
-
-def _tables_of_sections() -> Rule:
-    """Return the one rule for all tables that sections show: the API server walks through all blocks for each rule."""
-    shown = [(kind, f"{kind}.{field}") for kind, field in _BLOCK_TABLES.items()]
-    cards = f"!has(b.grid) || b.grid.cards.all(c, !has(c.metric) || {_is_known('c.metric.table')})"
-    known = " : ".join(f"has(b.{kind}) ? {_is_known(f'b.{table}')}" for kind, table in shown)
-    found = " : ".join(
-        f"self.sections.exists(s, s.blocks.exists(b, has(b.{kind}) && !{_is_known(f'b.{table}')}))"
-        f" ? '{_must_be_known(f'sections[].blocks[].{table}')}'"
-        for kind, table in shown
-    )
-    in_card = _must_be_known("sections[].blocks[].grid.cards[].metric.table")
-    return Rule(
-        rule=f"self.sections.all(s, s.blocks.all(b, {known} : {cards}))",
-        message=_must_be_known("the table of a block or card"),
-        expression=f"{found} : '{in_card}'",
-    )
 
 
 class Period(Model):
@@ -103,11 +76,7 @@ class ReportSpec(Model):
                 rule="!self.tables.exists(t, self.sources.exists(s, s.name == t.name))",
                 message="tables[].name must not be the name of one of spec.sources: give the table another name",
             ),
-            Rule(
-                rule=f"self.outputs.all(o, !has(o.table) || {_is_known('o.table')})",
-                message=_must_be_known("outputs[].table"),
-            ),
-            _tables_of_sections(),
+            *KNOWN_TABLES,
         )
     )
 
@@ -119,6 +88,8 @@ class ReportSpec(Model):
     """Where the rows come from."""
     tables: Annotated[list[Table], Field(max_length=32), list_map("name")] = []
     """Tables made from the sources by SQL, in this order."""
+    subject: EntitySelector | None = None
+    """The entity of the data that the report is about."""
     template: Template = Template(name="standard")
     """The page of HTML and PDF outputs."""
     sections: Annotated[list[Section], Field(max_length=20), LIST_ATOMIC] = []
@@ -172,7 +143,7 @@ class Artifact(Model):
     sha256: Annotated[str, Field(max_length=64)]
     """SHA-256 of the content, hexadecimal."""
     rows: Annotated[int, Field(ge=0), INT64] | None = None
-    """Rows of a csv or parquet file."""
+    """Rows of a file that holds one table."""
     uri: Annotated[str, Field(max_length=1024)]
     """Where it is, for programs with their own credentials: s3://bucket/key."""
     download_url: Annotated[str, Field(max_length=4096)] | None = None
@@ -233,6 +204,8 @@ class ReportStatus(Model):
     """Number of the current or last attempt, from 1."""
     period: Period | None = None
     """The period that was used."""
+    subject: Entity | None = None
+    """The entity that the report is about."""
     queue: QueuePlace | None = None
     """Only while it waits for its turn."""
     start_time: Time | None = None

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from report_operator.api.conditions import Reason, Stage
 from report_operator.api.deliveries import Delivery
+from report_operator.api.entity import Entity
 from report_operator.api.fields import LIST_ATOMIC, FreeJson, Model, Time
 from report_operator.api.outputs import OutputFormat
 from report_operator.api.policy import Policy
@@ -226,6 +227,8 @@ class Rendered(Model):
     """The files beside this one, in the order of the spec's outputs."""
     metrics: dict[str, str] = {}
     """The document's metrics by title, written as in the document."""
+    subject: Entity | None = None
+    """The entity that the report is about."""
     messages: dict[str, Message] = {}
     """By name of the destination, for those that address people."""
 
@@ -248,6 +251,8 @@ class Result(Model):
     """The outputs, all of them stored."""
     metrics: dict[str, str] = {}
     """The document's metrics by title."""
+    subject: Entity | None = None
+    """The entity that the report is about."""
     inline: dict[str, FreeJson] | None = None
     """The document of an inline output within INLINE_LIMIT."""
     inline_size: int | None = None

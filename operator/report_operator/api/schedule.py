@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 
 from report_operator.api.destinations import Destination
+from report_operator.api.entity import EntityOverride
 from report_operator.api.fields import (
     INT32,
     LIST_ATOMIC,
@@ -158,6 +159,9 @@ class Variant(Model):
     """Name; a label of its Reports."""
     params: Annotated[dict[str, FreeJson], Field(max_length=64)] = {}
     """Merged over `template.spec.template.params`: a key here replaces the same key there."""
+    subject: EntityOverride | None = None
+    """Merged over `template.spec.subject`: a field here replaces the same field there; one of timeRange, entityID and
+    hint replaces whichever of them is there."""
     suspend: bool = False
     """Leave the variant out of runs."""
 

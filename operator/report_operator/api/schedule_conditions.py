@@ -34,7 +34,7 @@ class ScheduleReason(StrEnum):
     INVALID_SCHEDULE = "InvalidSchedule"
     """A cron line never fires or cannot be read, or the time zone is unknown."""
     INVALID_SPEC = "InvalidSpec"
-    """This version of the operator cannot read the spec; the message names the field."""
+    """The spec passed the API server but cannot be followed; the message names the field."""
     NOT_ALLOWED_BY_POLICY = "NotAllowedByPolicy"
     """The platform team's policy does not allow what the Reports would ask for; the message names the rule."""
     PROBING = "Probing"

@@ -140,4 +140,5 @@ class Table(Model):
     name: Identifier
     """Table name in later tables, blocks and outputs."""
     query: Query
-    """One SELECT. `$period_start` and `$period_end` are bound as TIMESTAMP WITH TIME ZONE."""
+    """One SELECT. `$period_start` and `$period_end` are bound as TIMESTAMP WITH TIME ZONE; `$subject_id` and
+    `$subject_label` as texts, in tables after the one that `spec.subject` picks from."""

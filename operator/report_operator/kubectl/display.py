@@ -132,6 +132,7 @@ def _facts(report: Report, flags: Sequence[str], now: datetime) -> Iterator[tupl
         yield "Reason", report.text("reason")
         yield "Message", report.text("message")
         yield "Attempt", report.text("attempt")
+    yield "Subject", "{label}, id {id}".format_map(report.subject) if report.subject else ""
     yield "Period", f"{period['start']} to {period['end']}" if period else ""
     yield "Queue", _queue(report)
     yield "Started", _time(report.text("startTime"), now)
@@ -196,10 +197,12 @@ def _length(seconds: float) -> str:
 
 def _table(reports: Sequence[Report]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for title in ("Report", "State", "Files", "Message"):
+    about = ("Subject",) if any(report.subject for report in reports) else ()
+    for title in ("Report", *about, "State", "Files", "Message"):
         table.add_column(title, no_wrap=title == "Report")
     for report in reports:
         state = Text(report.state, style=_COLOURS.get(report.phase, ""))
         message = report.text("message") if report.is_observed else ""
-        table.add_row(report.name, state, str(len(report.artifacts) or ""), message)
+        labels = [report.subject.get("label", "") for _ in about]
+        table.add_row(report.name, *labels, state, str(len(report.artifacts) or ""), message)
     return table

@@ -96,6 +96,12 @@ class Report:
         return period
 
     @property
+    def subject(self) -> Json:
+        """Return id and label of the entity that it is about; empty when it is about none, or that is not known yet."""
+        subject: Json = self._status.get("subject") or {}
+        return subject if self.is_observed else {}
+
+    @property
     def queue(self) -> Json:
         """Return its place among the runs that wait; empty when it does not wait."""
         queue: Json = self._status.get("queue") or {}
@@ -133,6 +139,7 @@ class Report:
         status = ["stage", "reason", "message", "attempt", "queue", "startTime", "completionTime", "runID", "jobName"]
         status += ["deliveries", "redelivery", "sameAs"]
         found = {"name": self.name, "namespace": self.namespace, "phase": self.phase, "period": self.period}
+        found |= {"subject": self.subject}
         found |= {field: self._status.get(field) for field in status} | {"artifacts": self._status.get("artifacts")}
         return {field: value for field, value in found.items() if value}
 

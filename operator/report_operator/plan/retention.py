@@ -56,6 +56,7 @@ def of_expired(subject: Subject, now: datetime) -> ReportStatus:
             "artifacts": [],
             "links_renew_at": None,
             "metrics": {},
+            "subject": None,
             "inline": None,
             "conditions": [*kept, expired],
         }

@@ -113,6 +113,7 @@ def of_artifacts(
         update={
             "completion_time": done,
             "metrics": artifacts.metrics(result),
+            "subject": result.subject,
             "inline": artifacts.inline(result),
             "artifacts": files,
             "links_renew_at": _renewal(facts.subject, done, files),
@@ -183,7 +184,9 @@ def _concluded(facts: Facts, status: ReportStatus, further: list[Condition]) -> 
     rendered = Cause(Reason.SUCCEEDED, f"{count} file{'' if count == 1 else 's'} in the store.")
     delivered = deliveries.conclude(sent) if sent else None
     good = delivered is None or delivered.reason is Reason.DELIVERED
-    text = rendered.message if delivered is None else f"{rendered.message} {delivered.message}"
+    note = status.subject.fallback if status.subject is not None else None
+    parts = (rendered.message, delivered.message if delivered is not None else None, note and f"{note}.")
+    text = " ".join(filter(None, parts))
     reason = Reason.SUCCEEDED if good or delivered is None else delivered.reason
     phase = Phase.SUCCEEDED if good else Phase.FAILED
     status = _with_cause(facts, status.model_copy(update={"phase": phase}), Cause(reason, text))

@@ -24,7 +24,7 @@ _GIVEN_PARAMETERS = ("period_start", "period_end")
 
 def problems(spec: ReportSpec) -> list[str]:
     """Return one line for each mistake: path of the field, what is wrong, the way out."""
-    parts = (_period, _template, _sources, _names, _outputs, _sections, _destinations)
+    parts = (_period, _template, _sources, _names, _subject, _outputs, _sections, _destinations)
     return [problem for part in parts for problem in part(spec)]
 
 
@@ -123,6 +123,25 @@ def _names(spec: ReportSpec) -> Iterator[str]:
             yield f"spec.{field}: {name!r} is there more than once: give one of them another name"
     for name in sorted(set(sources) & set(tables)):
         yield f"spec.tables: {name!r} is the name of a source: give the table another name"
+
+
+def _subject(spec: ReportSpec) -> Iterator[str]:
+    selector = spec.subject
+    if selector is None:
+        return
+    yield from _unknown(spec, "spec.subject.table", selector.table)
+    ways = {name: getattr(selector, name) for name in ("time_range", "entity_id", "hint")}
+    chosen = [wire_name(name) for name, value in ways.items() if value is not None]
+    if len(chosen) > 1:
+        yield f"spec.subject: set at most one of timeRange, entityID, hint; now set: {', '.join(chosen)}"
+    window = selector.time_range
+    if window is None:
+        return
+    start, end = window.start_seconds, window.end_seconds
+    if start is None and end is None:
+        yield "spec.subject.timeRange: set startSeconds, endSeconds or both"
+    if start is not None and end is not None and start >= end:
+        yield f"spec.subject.timeRange: endSeconds {end} must be after startSeconds {start}"
 
 
 def _outputs(spec: ReportSpec) -> Iterator[str]:

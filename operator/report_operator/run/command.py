@@ -134,7 +134,8 @@ def _show(result: Result, target: Path, *, as_json: bool) -> None:
     console = Console(soft_wrap=True, highlight=False)
     if as_json:
         wire = result.to_wire()
-        _write_json({"directory": str(target), "files": wire["files"], "metrics": wire["metrics"]})
+        subject = {"subject": wire["subject"]} if "subject" in wire else {}
+        _write_json({"directory": str(target), "files": wire["files"], "metrics": wire["metrics"]} | subject)
     elif console.is_terminal:
         table = Table("File", "Size", "Rows", box=None)
         for file in result.files:

@@ -59,6 +59,7 @@ def compose(request: Request, tables: Tables, filler: Callable[[Mapping[str, str
         name=request.name,
         title=request.title,
         period=request.spec.period,
+        entity=tables.subject,
         template=template_name(request.spec.template),
         sections=[composer.section(section, f"spec.sections[{i}]") for i, section in enumerate(request.spec.sections)],
         metrics=metrics,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer
 
+from report_operator.api.entity import Entity
 from report_operator.api.fields import Model, Time
 from report_operator.api.report import Period
 from report_operator.run import exact
@@ -107,6 +108,8 @@ class Document(Model):
     """Namespace and name of the Report."""
     title: str
     period: Period | None = None
+    entity: Entity | None = None
+    """What it is about."""
     template: str
     """`standard`, or `configmap:<name>/<key>`."""
     sections: list[SectionContent]

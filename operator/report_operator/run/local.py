@@ -55,7 +55,7 @@ def _result(rendered: Rendered, outputs: Path) -> Result:
     for file in rendered.files:
         known = digests(outputs / file.name)
         files.append(StoredFile(**file.model_dump(), size=known.size, sha256=known.sha256))
-    return Result(run_id=RUN_ID, files=files, metrics=rendered.metrics)
+    return Result(run_id=RUN_ID, files=files, metrics=rendered.metrics, subject=rendered.subject)
 
 
 def _move(files: list[Path], target: Path) -> None:

@@ -68,7 +68,14 @@ def _stored(request: Request, rendered: Rendered, workspace: Workspace, uploader
     with ThreadPoolExecutor(PARALLEL) as pool:
         files = list(pool.map(lambda file: uploader.put_file(file, workspace.outputs / file.name), rendered.files))
     inline, size = _inline(request, workspace)
-    result = Result(run_id=request.run_id, files=files, metrics=rendered.metrics, inline=inline, inline_size=size)
+    result = Result(
+        run_id=request.run_id,
+        files=files,
+        metrics=rendered.metrics,
+        subject=rendered.subject,
+        inline=inline,
+        inline_size=size,
+    )
     if request.spec.destinations:
         uploader.put_json(MESSAGES_FILE, json_bytes(rendered))  # For whoever goes on: nothing is rendered again.
         return put_result(uploader, result, planned(request.spec.destinations))

@@ -54,7 +54,7 @@ def render(request: Request, workspace: Workspace) -> Rendered:
         letter = Letter(request, variables, files, sizes)
         messages = _messages(letter)
     metrics = {title: text[:METRIC_LENGTH] for title, text in islice(document.metrics.items(), METRICS_LIMIT)}
-    rendered = Rendered(files=files, metrics=metrics, messages=messages)
+    rendered = Rendered(files=files, metrics=metrics, subject=document.entity, messages=messages)
     workspace.rendered.write_text(rendered.model_dump_json(by_alias=True, exclude_none=True), encoding="utf-8")
     return rendered
 
@@ -80,6 +80,7 @@ def _variables(request: Request, tables: Tables) -> dict[str, Any]:
             "created_at": request.created_at.astimezone(UTC),
         },
         "period": chosen and {"start": chosen.start, "end": chosen.end, "text": period.written(chosen)},
+        "subject": tables.subject and tables.subject.to_wire(),
         "params": request.spec.template.params,
         "tables": VisibleTables(tables),
     }

@@ -2,16 +2,51 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import duckdb
 from duckdb import StatementType
 
 from report_operator.api.conditions import Reason
+from report_operator.api.entity import Entity, EntitySelector
 from report_operator.api.report import Period
 from report_operator.api.sources import Table
 from report_operator.run.database import failing_as, literal, quoted, summary, write_table
 from report_operator.run.failure import RunError
 from report_operator.run.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a query can be given values of."""
+
+    period: Period | None
+    selector: EntitySelector | None
+    """What the subject is asked for by."""
+    entity: Entity | None
+    """The subject; None before the table that it is picked from."""
+
+    @property
+    def values(self) -> dict[str, object]:
+        """Return the values that there are, by the names of parameters."""
+        period, entity = self.period, self.entity
+        ends = {"period_start": period.start, "period_end": period.end} if period is not None else {}
+        return ends | ({"subject_id": entity.id, "subject_label": entity.label} if entity is not None else {})
+
+    def missing(self, name: str) -> RunError:
+        """Return why a parameter has no value, and the way out."""
+        if name in ("period_start", "period_end"):
+            return RunError(Reason.INVALID_SPEC, f"the query uses ${name}, but spec.period is not set: set it")
+        if name not in ("subject_id", "subject_label"):
+            known = "$period_start, $period_end, $subject_id and $subject_label"
+            return RunError(Reason.QUERY_FAILED, f"the query uses ${name}: only {known} have values here")
+        if self.selector is None:
+            return RunError(Reason.INVALID_SPEC, f"the query uses ${name}, but spec.subject is not set: set it")
+        return RunError(
+            Reason.INVALID_SPEC,
+            f"the query uses ${name}, but the subject is picked from table {self.selector.table!r} first: only tables"
+            " after that one can use it",
+        )
 
 
 def show(database: duckdb.DuckDBPyConnection, workspace: Workspace, name: str) -> None:
@@ -24,18 +59,19 @@ def make(
     database: duckdb.DuckDBPyConnection,
     workspace: Workspace,
     table: Table,
-    period: Period | None,
+    given: Given,
     unknown: Collection[str],
 ) -> None:
     """Write the rows of a table's query to its Parquet file; raises RunError (QueryFailed, InvalidSpec).
 
-    The query is one SELECT. `$period_start` and `$period_end` are bound as TIMESTAMP WITH TIME ZONE. `unknown` are the
-    names of sources and tables whose columns are unknown, for an error to say.
+    The query is one SELECT. `$period_start` and `$period_end` are bound as TIMESTAMP WITH TIME ZONE, `$subject_id` and
+    `$subject_label` as VARCHAR. `unknown` are the names of sources and tables whose columns are unknown, for an error
+    to say.
     """
     subject = f"table {table.name!r}"
     with failing_as(Reason.QUERY_FAILED, subject):
         statement = _single_select(database, table.query, subject)
-        parameters = _bound(statement.named_parameters, period, subject)
+        parameters = _bound(statement.named_parameters, given, subject)
         query = _bare(statement.query)
         try:
             write_table(database, query, workspace.table(table.name), parameters)
@@ -72,17 +108,9 @@ def _bare(query: str) -> str:
     return text[: ends[0]].decode() if ends else query
 
 
-def _bound(names: set[str], period: Period | None, subject: str) -> dict[str, object]:
-    known = {"period_start": period.start, "period_end": period.end} if period else {}
-    for name in sorted(names):
-        if name in known:
-            continue
-        if name in ("period_start", "period_end"):
-            raise RunError(
-                Reason.INVALID_SPEC, f"{subject}: the query uses ${name}, but spec.period is not set: set it"
-            )
-        raise RunError(
-            Reason.QUERY_FAILED,
-            f"{subject}: the query uses ${name}: only $period_start and $period_end have values here",
-        )
+def _bound(names: set[str], given: Given, subject: str) -> dict[str, object]:
+    known = given.values
+    for name in sorted(names - known.keys()):
+        missing = given.missing(name)
+        raise RunError(missing.reason, f"{subject}: {missing.message}")
     return {name: known[name] for name in names}

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from report_operator.api.conditions import Reason
+from report_operator.api.entity import Entity
 from report_operator.run import sqltypes
+from report_operator.run.columns import column_of
 from report_operator.run.database import connect, failing_as, literal, quoted
-from report_operator.run.failure import RunError
-from report_operator.run.wording import listed
 from report_operator.run.workspace import ColumnInfo, Context, TableInfo, Workspace
 
 
@@ -35,7 +35,9 @@ class Tables(AbstractContextManager["Tables"]):
     def __init__(self, workspace: Workspace) -> None:
         """Read which tables there are from the workspace's `Context`."""
         self._workspace = workspace
-        self._infos: Mapping[str, TableInfo] = Context.model_validate_json(workspace.context.read_bytes()).tables
+        context = Context.model_validate_json(workspace.context.read_bytes())
+        self._infos: Mapping[str, TableInfo] = context.tables
+        self.subject: Entity | None = context.subject
         self._connection = connect([workspace.tables, workspace.outputs], spill=None)
 
     def __enter__(self) -> Self:
@@ -56,21 +58,8 @@ class Tables(AbstractContextManager["Tables"]):
         return self._infos[table]
 
     def column(self, table: str, column: str, place: str) -> ColumnInfo:
-        """Return a column by name; `place` is where the spec names it. Raises RunError (ColumnNotFound).
-
-        A table of unknown columns has no rows, so it is as good as one with that column.
-        """
-        known = self.info(table).columns
-        if not known:
-            return ColumnInfo(name=column, type="VARCHAR")
-        for found in known:
-            if found.name == column:
-                return found
-        raise RunError(
-            Reason.COLUMN_NOT_FOUND,
-            f"{place}: table {table!r} has no column {column!r};"
-            f" it has: {listed(known_column.name for known_column in known)}",
-        )
+        """Return a column by name; `place` is where the spec names it. Raises RunError (ColumnNotFound)."""
+        return column_of(self.info(table), table, column, place)
 
     def read(self, table: str, chosen: Sequence[ColumnInfo], limit: int) -> Rows:
         """Return the first `limit` rows of these columns."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from report_operator.api import run
+from report_operator.api.entity import Entity
 from report_operator.api.fields import Model
 from report_operator.api.redelivery import ORDER_FILE
 
@@ -33,6 +34,8 @@ class Context(Model):
 
     tables: dict[str, TableInfo]
     """Every source and table, by name."""
+    subject: Entity | None = None
+    """The entity that the report is about."""
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,7 @@ def test_the_message_and_its_signature(ship: Ship, web: HttpServer, put_secret: 
     assert message["report"] == {"namespace": "team-a", "name": "weekly", "title": "Weekly"}
     assert message["period"] == PERIOD
     assert message["metrics"] == {"Flights": "336,776"}
+    assert "subject" not in message
     assert [(a["name"], a["format"], a["size"]) for a in message["artifacts"]] == [
         ("report.pdf", "pdf", 15),
         ("by_day.csv", "csv", 23),

@@ -26,6 +26,7 @@ from report_operator.api.metadata import (
 )
 from report_operator.api.report import Period
 from report_operator.api.schedule import OnDelete, ScheduledReportSpec
+from report_operator.plan.schedule import entity
 from report_operator.plan.schedule.subject import Subject
 
 _ENDED = frozenset({"Succeeded", "Failed", "Cancelled", "Expired"})
@@ -142,7 +143,7 @@ class Run:
             "labels": {**spec.template.metadata.labels, **self._labels()},
             "annotations": {**spec.template.metadata.annotations, **ours},
         }
-        body = {**self.subject.template, "template": self._page(spec)}
+        body = {**self.subject.template, **self._of_variant(spec)}
         if period is not None:
             body["period"] = {"start": rfc3339(period.start, zone), "end": rfc3339(period.end, zone)}
         return {"apiVersion": API_VERSION, "kind": "Report", "metadata": metadata, "spec": body}
@@ -150,11 +151,15 @@ class Run:
     def _labels(self) -> dict[str, str]:
         return labels(self.subject, self.trigger) | ({VARIANT_LABEL: self.variant} if self.variant else {})
 
-    def _page(self, spec: ScheduledReportSpec) -> dict[str, Any]:
-        """Return the template of the page with the variant's parameters over its own."""
+    def _of_variant(self, spec: ScheduledReportSpec) -> dict[str, Any]:
+        """Return the fields that a variant changes: parameters of the page, and the entity that it is about."""
         page = dict(self.subject.template.get("template") or spec.template.spec.template.to_wire())
-        params = next((variant.params for variant in spec.variants or () if variant.name == self.variant), {})
-        return page | ({"params": {**page.get("params", {}), **params}} if params else {})
+        own = next((variant for variant in spec.variants or () if variant.name == self.variant), None)
+        if own is not None and own.params:
+            page |= {"params": {**page.get("params", {}), **own.params}}
+        if own is None or own.subject is None:
+            return {"template": page}
+        return {"template": page, "subject": entity.merged(self.subject.template.get("subject"), own.subject)}
 
 
 def name_of(subject: Subject, *shown: str, key: str) -> str:

@@ -6,6 +6,7 @@ from report_operator.api.schedule import ScheduledReportSpec
 from report_operator.api.schedule_conditions import ScheduleReason
 from report_operator.api.schedule_status import Failures
 from report_operator.plan.policy import Rules, refusal, refusal_of_notices
+from report_operator.plan.schedule import entity
 from report_operator.plan.schedule.draft import active_variants
 from report_operator.plan.schedule.errors import ScheduleError
 from report_operator.plan.schedule.subject import Subject
@@ -47,6 +48,9 @@ def conclude(subject: Subject, failures: Failures, rules: Rules) -> Conclusion:
         timing = Timing.of(spec, subject.uid)
     except ScheduleError as error:
         return Conclusion(ScheduleReason.INVALID_SCHEDULE, f"{error}.")
+    unmade = entity.problem(spec)
+    if unmade:
+        return Conclusion(ScheduleReason.INVALID_SPEC, unmade)
     forbidden = _forbidden(spec, rules)
     if forbidden:
         return Conclusion(ScheduleReason.NOT_ALLOWED_BY_POLICY, forbidden)

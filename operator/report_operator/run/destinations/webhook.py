@@ -85,6 +85,7 @@ def message(package: Package) -> dict[str, object]:
             }
         ),
         "period": request.spec.period and request.spec.period.to_wire(),
+        "subject": package.rendered.subject and package.rendered.subject.to_wire(),
         "metrics": package.rendered.metrics,
         "artifacts": [_artifact(file, links.downloads.get(file.name), expiry) for file in package.files],
     }
