@@ -246,7 +246,7 @@ class TestHint:
     @pytest.mark.parametrize("hint", ["nobody", "a-9x", "   ", "'; DROP TABLE calls; --", "%", "x" * 1024, "東京"])
     def test_what_nothing_is_like_is_missed(self, choose: Pick, hint: str) -> None:
         said = missed(choose, CALLS, **NAMED, hint=hint)
-        assert "hint: column 'agent_id' and column 'agent_name' of table 'calls' has nothing like" in said
+        assert "hint: neither column 'agent_id' nor column 'agent_name' of table 'calls' has anything like" in said
         assert "of 3 entities the nearest: 'a-" in said
         assert len(said) < 500
 
@@ -271,6 +271,7 @@ class TestMiss:
         assert found.fallback
         assert "spec.subject is the dominant entity, by onMiss: entityID: " in found.fallback
         assert "does not have 'nobody'" in found.fallback
+        assert "change entityID" not in found.fallback
 
     def test_a_long_reason_is_cut(self, choose: Pick) -> None:
         query = values("(repeat('x', 200), repeat('y', 200))", columns="agent_id, agent_name")

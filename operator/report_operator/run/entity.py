@@ -32,16 +32,18 @@ def pick(
     Raises RunError: SubjectNotFound, ColumnNotFound, DataInvalid, InvalidSpec, OutOfMemory, DiskFull.
     """
     if not info.columns:  # An empty JSON array, which does not tell them.
-        raise RunError(Reason.SUBJECT_NOT_FOUND, f"{_PLACE}: {_none(selector, info)}")
+        raise _none(selector, info)
     with failing_as(Reason.DATA_INVALID, _PLACE):
         entities = Entities(database, selector, info)
         asked = selector.time_range
         window = TimeWindow.of(asked, info, selector.table, period) if asked is not None else None
         found = _asked(entities, selector, window)
-        if found is None:
-            missed = _missed(entities, selector, window) if entities.count() else _none(selector, info)
-            return _instead(entities, selector, missed)
-        return _entity(found, selector)
+        if found is not None:
+            return _entity(found, selector)
+        dominant = entities.dominant()
+        if dominant is None:
+            raise _none(selector, info)
+        return _instead(dominant, entities, selector, window)
 
 
 def _asked(entities: Entities, selector: EntitySelector, window: TimeWindow | None) -> Found | None:
@@ -52,40 +54,46 @@ def _asked(entities: Entities, selector: EntitySelector, window: TimeWindow | No
     return entities.dominant(window)
 
 
-def _instead(entities: Entities, selector: EntitySelector, missed: str) -> Entity:
+def _none(selector: EntitySelector, info: TableInfo) -> RunError:
+    """Return that there is no entity at all."""
+    rows = f"none of its {info.rows:,} rows has an id in column {selector.id_column!r}" if info.rows else "it is empty"
+    return RunError(
+        Reason.SUBJECT_NOT_FOUND,
+        f"{_PLACE}: there is no entity in table {selector.table!r}: {rows}; look at the queries, and at the period",
+    )
+
+
+def _instead(dominant: Found, entities: Entities, selector: EntitySelector, window: TimeWindow | None) -> Entity:
     """Return the dominant entity, if that is wanted where another is missed; raises RunError (SubjectNotFound)."""
-    dominant = entities.dominant() if selector.on_miss is OnMiss.FALLBACK_DOMINANT else None
-    if dominant is None:
-        raise RunError(Reason.SUBJECT_NOT_FOUND, f"{_PLACE}: {missed}")
+    field = "timeRange" if window is not None else "hint" if selector.hint is not None else "entityID"
+    missed = f"{field}: {_missed(entities, selector, window)}"
+    if selector.on_miss is OnMiss.ERROR:
+        way_out = f"change {field}, or set onMiss: {OnMiss.FALLBACK_DOMINANT}"
+        raise RunError(Reason.SUBJECT_NOT_FOUND, f"{_PLACE}: {missed}; {way_out}")
     note = f"{_PLACE} is the dominant entity, by onMiss: {missed}"
     _log.warning("%s", note)
     return _entity(dominant, selector).model_copy(update={"fallback": _cut(note, NOTE_LENGTH)})
 
 
-def _none(selector: EntitySelector, info: TableInfo) -> str:
-    """Return that there is no entity at all."""
-    rows = f"none of its {info.rows:,} rows has an id in column {selector.id_column!r}" if info.rows else "it is empty"
-    return f"there is no entity in table {selector.table!r}: {rows}; look at the queries, and at the period"
-
-
 def _missed(entities: Entities, selector: EntitySelector, window: TimeWindow | None) -> str:
-    """Return what was looked for, what there is, and the way out; there are entities."""
+    """Return what was looked for, and what there is; there are entities."""
     count, table = entities.count(), f"table {selector.table!r}"
     there = "1 entity" if count == 1 else f"{count:,} entities"
     if window is not None:
         extent = entities.extent(window)
         times = f"lie between seconds {_number(extent[0])} and {_number(extent[1])}" if extent else "have no time"
         missing = f"column {window.asked.column!r} of {table} has no row of an entity {window.text}"
-        return f"timeRange: {missing}; the rows of {there} {times}; change timeRange, or set onMiss: FallbackDominant"
-    field, asked = ("hint", selector.hint) if selector.hint is not None else ("entityID", selector.entity_id)
-    columns = [f"column {selector.id_column!r}"]
-    columns += [f"column {selector.label_column!r}"] if field == "hint" and selector.label_column else []
-    nearest = ", ".join(_named(found) for found in entities.like(asked or "", _NEAREST))
-    wrong = "has nothing like" if field == "hint" else "does not have"
-    return (
-        f"{field}: {' and '.join(columns)} of {table} {wrong} {_cut(asked or '', _SHOWN)!r}; of {there} the nearest:"
-        f" {nearest}; change {field}, or set onMiss: FallbackDominant"
-    )
+        return f"{missing}; the rows of {there} {times}"
+    asked = selector.hint or selector.entity_id or ""
+    column = f"column {selector.id_column!r}"
+    if selector.hint is None:
+        wrong = f"{column} of {table} does not have"
+    elif selector.label_column is None:
+        wrong = f"{column} of {table} has nothing like"
+    else:
+        wrong = f"neither {column} nor column {selector.label_column!r} of {table} has anything like"
+    nearest = ", ".join(_named(found) for found in entities.like(asked, _NEAREST))
+    return f"{wrong} {_cut(asked, _SHOWN)!r}; of {there} the nearest: {nearest}"
 
 
 def _named(found: Found) -> str:
