@@ -103,6 +103,8 @@ class WorkQueue(Generic[Key]):
 
     async def _give_way(self) -> None:
         """Wait until no key waits in the queues before this one, but not for ever: there may always be one."""
+        if all(queue._idle.is_set() for queue in self._after):
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_WAY_GIVEN_SECONDS):
                 for queue in self._after:

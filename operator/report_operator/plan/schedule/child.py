@@ -8,6 +8,7 @@ deleting the ScheduledReport keeps them, unless `history.onDelete` is Delete: th
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -123,7 +124,7 @@ class Run:
     slot: datetime
     token: str = ""
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Return the Report's name, at most 63 characters; a backfilled slot has the name of the scheduled one."""
         asked = self.trigger in (Trigger.MANUAL, Trigger.TEST)

@@ -43,6 +43,7 @@ def instants(wall_time: datetime, zone: ZoneInfo) -> list[datetime]:
     return sorted(instant for instant in found if wall(instant, zone) == wall_time)
 
 
+@lru_cache(maxsize=4096)
 def midnight(day: date, zone: ZoneInfo) -> datetime:
     """Return the first moment of a day, in UTC."""
     return first_instant(datetime.combine(day, time()), zone)
