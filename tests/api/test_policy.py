@@ -37,7 +37,10 @@ def test_what_is_written_is_read() -> None:
     [
         ({"maxrows": 1}, "maxrows is no field of a policy; there are formats, destinations, recipientDomains, "),
         ({"max_rows": 1}, "max_rows is no field of a policy"),
-        ({"formats": ["docx"]}, "formats[0] is 'docx': write one of *, csv, html, json, parquet, pdf"),
+        (
+            {"formats": ["docx"]},
+            "formats[0] is 'docx': write one of *, csv, html, json, ndjson, parquet, pdf, tsv, xlsx",
+        ),
         ({"formats": "pdf"}, "formats is 'pdf': Input should be a valid list"),
         ({"destinations": ["mail"]}, "destinations[0] is 'mail': write one of *, azure, "),
         ({"recipientDomains": ["@example.com"]}, "recipientDomains[0] is '@example.com': write example.com, "),

@@ -149,7 +149,7 @@ def test_a_good_spec() -> None:
         ),
         (
             {"outputs": [{"format": "html", "passwordFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]},
-            "spec.outputs[0].passwordFrom: format html cannot have a password: use pdf, or remove passwordFrom",
+            "spec.outputs[0].passwordFrom: format html cannot have a password: use pdf or xlsx, or remove passwordFrom",
         ),
         (
             {"outputs": [{"format": "csv", "table": "nope"}]},

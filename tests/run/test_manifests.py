@@ -103,7 +103,8 @@ def test_unknown_fields_are_refused_with_a_suggestion() -> None:
 def test_wrong_values_are_shown() -> None:
     text = report(outputs=[{"format": "docx"}, {}], period={"start": "yesterday"}, title="x" * 300)
     found = mistakes(text)
-    assert "file1.yaml: spec.outputs[0].format: 'docx' should be 'csv', 'html', 'json', 'parquet' or 'pdf'" in found
+    formats = "'csv', 'html', 'json', 'ndjson', 'parquet', 'pdf', 'tsv' or 'xlsx'"
+    assert f"file1.yaml: spec.outputs[0].format: 'docx' should be {formats}" in found
     assert "file1.yaml: spec.outputs[1].format: missing: set it" in found
     assert "file1.yaml: spec.period.end: missing: set it" in found
     assert any(

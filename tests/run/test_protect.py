@@ -1,10 +1,14 @@
 """Files that are opened with a password."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msoffcrypto import OfficeFile
+from msoffcrypto.exceptions import InvalidKeyError
+from openpyxl import load_workbook
 from pypdf import PasswordType, PdfReader
 
 from report_operator.api.conditions import Reason
@@ -16,7 +20,9 @@ from report_operator.run.workspace import Workspace
 from tests.support import rendering
 
 PASSWORD = "correct horse größe"
-PROTECTED = {"format": "pdf", "passwordFrom": {"secretKeyRef": {"name": "readers", "key": "password"}}}
+PASSWORD_FROM = {"passwordFrom": {"secretKeyRef": {"name": "readers", "key": "password"}}}
+PROTECTED = {"format": "pdf", **PASSWORD_FROM}
+WORKBOOK = {"format": "xlsx", "table": "t"}
 Prepare = Callable[[bytes | None], Workspace]
 
 
@@ -26,11 +32,11 @@ def spec(*outputs: Any) -> ReportSpec:
 
 @pytest.fixture
 def prepare(tmp_path: Path) -> Prepare:
-    """Render two PDFs of which one is to have a password; the Secret has this value, or is not there."""
+    """Render two PDFs, of which one is to have a password, and a workbook; None is no Secret."""
 
     def make(value: bytes | None) -> Workspace:
-        workspace = rendering.workspace(tmp_path, {})
-        outputs = [{"format": "pdf"}, {"format": "pdf", "name": "open"}]
+        workspace = rendering.workspace(tmp_path, {"t": "SELECT 'Jones' AS name, 4200 AS salary"})
+        outputs = [{"format": "pdf"}, {"format": "pdf", "name": "open"}, WORKBOOK]
         render(rendering.request({"title": "Salaries", "outputs": outputs}), workspace)
         if value is not None:
             (workspace.secrets / "readers").mkdir(parents=True)
@@ -62,6 +68,28 @@ def test_only_the_password_opens_the_file(prepare: Prepare) -> None:
 
 
 @pytest.mark.requirement("N11")
+@pytest.mark.parametrize("password", [PASSWORD, "x" * LONGEST_PASSWORD, "😀"])
+def test_only_the_password_opens_a_workbook(prepare: Prepare, password: str) -> None:
+    workspace = prepare(password.encode())
+    file = workspace.outputs / "t.xlsx"
+    plain = file.read_bytes()
+    protect(spec(WORKBOOK | PASSWORD_FROM), workspace)
+    assert plain not in file.read_bytes()
+    with file.open("rb") as opened:
+        encrypted = OfficeFile(opened)
+        for wrong in ("correct horse", password[:-1] + "y"):
+            with pytest.raises(InvalidKeyError):
+                encrypted.load_key(wrong, verify_password=True)
+        encrypted.load_key(password, verify_password=True)
+        content = io.BytesIO()
+        encrypted.decrypt(content, verify_integrity=True)
+    assert content.getvalue() == plain
+    [sheet] = load_workbook(content).worksheets
+    assert list(sheet.values) == [("name", "salary"), ("Jones", 4200)]
+    assert not list(workspace.outputs.glob("*.encrypted"))
+
+
+@pytest.mark.requirement("N11")
 @pytest.mark.parametrize(
     ("value", "reason", "says"),
     [
@@ -76,7 +104,7 @@ def test_without_a_password_that_can_be_one_nothing_is_encrypted(
     workspace = prepare(value)
     before = {path: path.read_bytes() for path in workspace.outputs.iterdir()}
     with pytest.raises(RunError) as raised:
-        protect(spec(PROTECTED), workspace)
+        protect(spec(PROTECTED, WORKBOOK | PASSWORD_FROM), workspace)
     assert raised.value.reason is reason
     assert says in raised.value.message
     assert {path: path.read_bytes() for path in workspace.outputs.iterdir()} == before

@@ -285,7 +285,10 @@ def stopped(argv: list[str], workspace: Workspace, *, child: bool = False) -> in
             Stage.FETCH,
             ("weasyprint", "vl_convert", "jinja2", "kopf", "kubernetes", "boto3", "aiohttp", "sqlalchemy", "httpx"),
         ),
-        (Stage.PUBLISH, ("duckdb", "weasyprint", "sqlalchemy", "kopf", "kubernetes", "boto3", "aiohttp")),
+        (
+            Stage.PUBLISH,
+            ("duckdb", "weasyprint", "sqlalchemy", "kopf", "kubernetes", "boto3", "aiohttp", "msoffcrypto", "pypdf"),
+        ),
     ],
 )
 def test_a_stage_loads_what_it_needs(

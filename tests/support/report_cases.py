@@ -115,9 +115,15 @@ RULES = (
         Refused("spec.template", {"params": {"a": 1}}, "set exactly one of name, configMapRef; now set: none"),
     ),
     rule(
-        "csv and parquet hold one table: set table; json, html and pdf hold the document: leave it out",
-        (("spec.outputs[0]", {"format": "csv", "table": "flights"}), ("spec.outputs[0]", {"format": "pdf"})),
-        Refused("spec.outputs[0]", {"format": "csv"}, "csv holds one table: set table to the name of a source"),
+        "html, json and pdf hold the document: leave table out; other formats hold one table: set it",
+        (
+            *(("spec.outputs[0]", {"format": each, "table": "flights"}) for each in ("csv", "ndjson", "tsv", "xlsx")),
+            ("spec.outputs[0]", {"format": "pdf"}),
+        ),
+        *(
+            Refused("spec.outputs[0]", {"format": each}, f"{each} holds one table: set table to the name of a source")
+            for each in ("csv", "ndjson", "tsv", "xlsx")
+        ),
     ),
     rule(
         "only format json can be inline",
@@ -125,8 +131,11 @@ RULES = (
         Refused("spec.outputs[0]", {"format": "pdf", "inline": True}, "format pdf cannot be inline: use json"),
     ),
     rule(
-        "only format pdf can have a password",
-        (("spec.outputs[0]", {"format": "pdf", "passwordFrom": SECRET}),),
+        "only formats pdf and xlsx can have a password",
+        (
+            ("spec.outputs[0]", {"format": "pdf", "passwordFrom": SECRET}),
+            ("spec.outputs[0]", {"format": "xlsx", "table": "flights", "passwordFrom": SECRET}),
+        ),
         Refused("spec.outputs[0]", {"format": "json", "name": "a", "passwordFrom": SECRET}, "format json cannot have"),
     ),
     rule(

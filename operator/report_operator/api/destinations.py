@@ -133,7 +133,7 @@ class MailServer(Model):
 class Attachments(Model):
     """Files that come with a mail, beside their links."""
 
-    formats: Annotated[list[OutputFormat], Field(max_length=5), LIST_ATOMIC] = []
+    formats: Annotated[list[OutputFormat], Field(max_length=len(OutputFormat)), LIST_ATOMIC] = []
     """Formats to attach; all when empty."""
     max_bytes: Annotated[int, Field(ge=1, le=26_214_400), INT32] = 10_485_760
     """Most bytes of all attached files together, at most 25 MiB; what does not fit is a link, and the mail says so."""

@@ -14,8 +14,11 @@ class OutputFormat(StrEnum):
     CSV = "csv"
     HTML = "html"
     JSON = "json"
+    NDJSON = "ndjson"
     PARQUET = "parquet"
     PDF = "pdf"
+    TSV = "tsv"
+    XLSX = "xlsx"
 
     @property
     def media_type(self) -> str:
@@ -25,15 +28,24 @@ class OutputFormat(StrEnum):
     @property
     def is_data(self) -> bool:
         """Return whether the format holds one table; the others hold the whole document."""
-        return self in (OutputFormat.CSV, OutputFormat.PARQUET)
+        return self not in _DOCUMENTS
+
+    @property
+    def has_password(self) -> bool:
+        """Return whether a file of the format can be one that opens with a password only."""
+        return self in (OutputFormat.PDF, OutputFormat.XLSX)
 
 
+_DOCUMENTS = (OutputFormat.HTML, OutputFormat.JSON, OutputFormat.PDF)
 _MEDIA_TYPES = {
     OutputFormat.CSV: "text/csv; charset=utf-8",
     OutputFormat.HTML: "text/html; charset=utf-8",
     OutputFormat.JSON: "application/json",
+    OutputFormat.NDJSON: "application/x-ndjson",
     OutputFormat.PARQUET: "application/vnd.apache.parquet",
     OutputFormat.PDF: "application/pdf",
+    OutputFormat.TSV: "text/tab-separated-values; charset=utf-8",
+    OutputFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 
 INLINE_LIMIT = 16 * 1024
@@ -49,8 +61,8 @@ class Output(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                rule="self.format in ['csv', 'parquet'] == has(self.table)",
-                message="csv and parquet hold one table: set table; json, html and pdf hold the document: leave it out",
+                rule="self.format in ['html', 'json', 'pdf'] != has(self.table)",
+                message="html, json and pdf hold the document: leave table out; other formats hold one table: set it",
                 expression=(
                     "self.format + (has(self.table) ? ' holds the whole document: remove table '"
                     " + self.table : ' holds one table: set table to the name of a source or table')"
@@ -66,23 +78,25 @@ class Output(Model):
                 expression="'format ' + self.format + ' cannot be inline: use json, or remove inline'",
             ),
             Rule(
-                rule="!has(self.passwordFrom) || self.format == 'pdf'",
-                message="only format pdf can have a password",
-                expression="'format ' + self.format + ' cannot have a password: use pdf, or remove passwordFrom'",
+                rule="!has(self.passwordFrom) || self.format in ['pdf', 'xlsx']",
+                message="only formats pdf and xlsx can have a password",
+                expression=(
+                    "'format ' + self.format + ' cannot have a password: use pdf or xlsx, or remove passwordFrom'"
+                ),
             ),
         )
     )
 
     format: OutputFormat
-    """csv and parquet hold one table; json, html and pdf hold the whole document."""
+    """csv, ndjson, parquet, tsv and xlsx hold one table; html, json and pdf hold the whole document."""
     table: Identifier | None = None
-    """Source or table of a csv or parquet output."""
+    """Source or table of an output that holds one."""
     name: FileStem | None = None
     """File name without its ending; the table's name, or `report`, when not set."""
     inline: bool | None = None
     """With format json: put the document into `status.inline` too, if it has at most 16 KiB."""
     password_from: SecretSource | None = None
-    """With format pdf: takes from a Secret the password that the file is encrypted with (AES-256) and opened by."""
+    """With formats pdf and xlsx: takes from a Secret the password that the file is encrypted with and opened by."""
 
     @property
     def file_name(self) -> str:

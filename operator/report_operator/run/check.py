@@ -153,8 +153,9 @@ def _outputs(spec: ReportSpec) -> Iterator[str]:
             yield f"{path}.table: {output.format} holds the whole document: remove table {output.table!r}"
         if output.inline and output.format != "json":
             yield f"{path}.inline: format {output.format} cannot be inline: use json, or remove inline"
-        if output.password_from and output.format != "pdf":
-            yield f"{path}.passwordFrom: format {output.format} cannot have a password: use pdf, or remove passwordFrom"
+        if output.password_from and not output.format.has_password:
+            text = "cannot have a password: use pdf or xlsx, or remove passwordFrom"
+            yield f"{path}.passwordFrom: format {output.format} {text}"
         if output.file_name in OWN_FILES:
             yield f"{path}.name: {output.file_name} is a file of the run's own: use another name"
         yield from _unknown(spec, f"{path}.table", output.table)

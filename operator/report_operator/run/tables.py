@@ -1,7 +1,7 @@
 """The fetched tables, as render reads them: Parquet files through DuckDB, nothing else."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +15,9 @@ from report_operator.run import sqltypes
 from report_operator.run.columns import column_of
 from report_operator.run.database import connect, failing_as, literal, quoted
 from report_operator.run.workspace import ColumnInfo, Context, TableInfo, Workspace
+
+_BATCH = 1000
+"""Rows that are in memory at a time where all rows of a table are read."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,24 @@ class Tables(AbstractContextManager["Tables"]):
             f"SELECT {selected} FROM read_parquet(?) LIMIT ?",  # noqa: S608 - names are quoted
             [self._file(table), limit],
         ).fetchall()
-        converters = [_converter(column.type) for column in chosen]
-        if any(converters):
-            found = [
-                tuple(
-                    value if convert is None or value is None else convert(value)
-                    for value, convert in zip(row, converters, strict=True)
-                )
-                for row in found
-            ]
-        return Rows(list(chosen), found, info.rows)
+        return Rows(list(chosen), _converted(found, chosen), info.rows)
+
+    def batches(self, table: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield all rows of a table, some at a time, as `read` returns them; memory does not grow with the table.
+
+        The next use of the tables ends it. Raises RunError: OutOfMemory.
+        """
+        columns = self.info(table).columns
+        if not columns:
+            return
+        selected = ", ".join(f"{_readable(column)} AS c{i}" for i, column in enumerate(columns))
+        with failing_as(Reason.INTERNAL_ERROR, table):
+            found = self._connection.execute(
+                f"SELECT {selected} FROM read_parquet(?)",  # noqa: S608 - names are quoted
+                [self._file(table)],
+            )
+            while rows := found.fetchmany(_BATCH):
+                yield _converted(rows, columns)
 
     def export(self, table: str, expressions: Sequence[str], target: Path, options: str) -> None:
         """Write all rows of a table to a file: a column for each SQL expression, with the options of DuckDB's COPY.
@@ -94,6 +105,20 @@ class Tables(AbstractContextManager["Tables"]):
 
     def _file(self, table: str) -> str:
         return str(self._workspace.table(table).resolve())
+
+
+def _converted(rows: list[tuple[Any, ...]], columns: Sequence[ColumnInfo]) -> list[tuple[Any, ...]]:
+    """Return rows with the values that `_readable` hands over in another form as what they are."""
+    converters = [_converter(column.type) for column in columns]
+    if not any(converters):
+        return rows
+    return [
+        tuple(
+            value if convert is None or value is None else convert(value)
+            for value, convert in zip(row, converters, strict=True)
+        )
+        for row in rows
+    ]
 
 
 def _readable(column: ColumnInfo) -> str:

@@ -17,12 +17,19 @@ def write(output: Output, material: Material) -> None:
     Text that starts a formula gets an apostrophe before it; numbers, times and booleans are left alone. A table of
     unknown columns, which has no rows, becomes an empty file.
     """
+    write_separated(output, material, ",")
+
+
+def write_separated(output: Output, material: Material, separator: str) -> None:
+    """Write the table in the same way with a separator of one's own."""
     table = output.table or ""
     columns = [f"{_cell(column)} AS {quoted(defused(column.name))}" for column in material.tables.info(table).columns]
     if not columns:
         material.target(output).touch()
         return
-    material.tables.export(table, columns, material.target(output), "FORMAT csv, HEADER")
+    material.tables.export(
+        table, columns, material.target(output), f"FORMAT csv, HEADER, DELIMITER {literal(separator)}"
+    )
 
 
 def defused(text: str) -> str:
