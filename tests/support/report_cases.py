@@ -117,7 +117,10 @@ RULES = (
     rule(
         "html, json and pdf hold the document: leave table out; other formats hold one table: set it",
         (
-            *(("spec.outputs[0]", {"format": each, "table": "flights"}) for each in ("csv", "ndjson", "tsv", "xlsx")),
+            *(
+                ("spec.outputs[0]", {"format": each, "table": "by_carrier"})
+                for each in ("csv", "ndjson", "tsv", "xlsx")
+            ),
             ("spec.outputs[0]", {"format": "pdf"}),
         ),
         *(
@@ -134,7 +137,7 @@ RULES = (
         "only formats pdf and xlsx can have a password",
         (
             ("spec.outputs[0]", {"format": "pdf", "passwordFrom": SECRET}),
-            ("spec.outputs[0]", {"format": "xlsx", "table": "flights", "passwordFrom": SECRET}),
+            ("spec.outputs[0]", {"format": "xlsx", "table": "by_carrier", "passwordFrom": SECRET}),
         ),
         Refused("spec.outputs[0]", {"format": "json", "name": "a", "passwordFrom": SECRET}, "format json cannot have"),
     ),
