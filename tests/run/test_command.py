@@ -147,7 +147,8 @@ def test_every_mistake_in_a_line_of_its_own(manifest: Callable[..., Path], targe
     done = execute("render", "-f", file, "-o", target)
     assert (done.returncode, done.stdout) == (EXIT_USER_ERROR, "")
     assert done.stderr.splitlines() == [
-        f"error: {file}: spec.outputs[0].format: 'docx' should be 'csv', 'html', 'json', 'parquet' or 'pdf'",
+        f"error: {file}: spec.outputs[0].format: 'docx' should be 'csv', 'html', 'json', 'ndjson', 'parquet', 'pdf',"
+        " 'tsv' or 'xlsx'",
         f"error: {file}: spec.titel: unknown field: did you mean title?",
     ]
     assert not target.exists()
