@@ -309,7 +309,7 @@ def test_a_spec_of_a_newer_crd_stops_nobody_else(api: httpx.Client, team: Team, 
                 "apiVersion": "report-operator.io/v1alpha1",
                 "kind": "Report",
                 "metadata": {"name": "newer"},
-                "spec": objects.SPEC | {"outputs": [{"format": "docx"}]},
+                "spec": objects.SPEC | {"outputs": [{"format": "docx", "table": "sales"}]},
             }
             answer = team.api.post(team.path("reports"), json=body)
             return answer.json() if answer.is_success else None
