@@ -40,6 +40,11 @@ def test_retries_never_end_and_start_anew_each_time(settings: kopf.OperatorSetti
         assert all(30 <= delay <= 60 for delay in first[10:])
 
 
+def test_objects_of_a_listing_are_not_kept_until_all_of_it_is_there(settings: kopf.OperatorSettings) -> None:
+    assert settings.queueing.idle_timeout <= 0.1
+    assert settings.watching.chunk_size == 500
+
+
 def test_nothing_of_kopf_is_shared_with_other_operators(settings: kopf.OperatorSettings) -> None:
     assert settings.peering.standalone
     assert not settings.posting.enabled
