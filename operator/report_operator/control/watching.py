@@ -57,7 +57,7 @@ def configure(settings: kopf.OperatorSettings, instance: str, stop_seconds: floa
     # One huge answer would be a peak of memory here and in the API server.
     settings.watching.chunk_size = PAGE
     # Each object has a task that keeps it while it waits for more about it. With kopf's 5 s all of a listing are in
-    # memory at once: 10,000 ScheduledReports take 200 MB more.
+    # memory at once: 10,000 ScheduledReports take 150 MB more.
     settings.queueing.idle_timeout = 0.1
     # The default gives up after a minute, which ends the watch and with it the operator; an upgrade takes longer.
     settings.networking.error_backoffs = EndlessBackoff()
