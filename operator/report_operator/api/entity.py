@@ -11,6 +11,9 @@ LABEL_LENGTH = 64
 ID_LENGTH = 256
 NOTE_LENGTH = 500
 
+WAYS = ("timeRange", "entityID", "hint")
+"""Fields that say how to pick, in wire form: one at most."""
+
 Label = Annotated[str, Field(min_length=1, max_length=LABEL_LENGTH)]
 """What an entity is called in lists."""
 EntityId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH)]
@@ -56,8 +59,8 @@ class EntityOverride(Model):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                rule=f"{count_of('timeRange', 'entityID', 'hint')} <= 1",
-                message="set at most one of timeRange, entityID, hint; the dominant entity is picked without",
+                rule=f"{count_of(*WAYS)} <= 1",
+                message=f"set at most one of {', '.join(WAYS)}; the dominant entity is picked without",
             )
         )
     )

@@ -1,5 +1,6 @@
 """The files that a report makes."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from pydantic import ConfigDict
@@ -33,10 +34,11 @@ class OutputFormat(StrEnum):
     @property
     def has_password(self) -> bool:
         """Return whether a file of the format can be one that opens with a password only."""
-        return self in (OutputFormat.PDF, OutputFormat.XLSX)
+        return self in _WITH_PASSWORD
 
 
 _DOCUMENTS = (OutputFormat.HTML, OutputFormat.JSON, OutputFormat.PDF)
+_WITH_PASSWORD = (OutputFormat.PDF, OutputFormat.XLSX)
 _MEDIA_TYPES = {
     OutputFormat.CSV: "text/csv; charset=utf-8",
     OutputFormat.HTML: "text/html; charset=utf-8",
@@ -55,13 +57,18 @@ DEFAULT_STEM = "report"
 """File name of a document output that has no name."""
 
 
+def _listed(formats: Iterable[OutputFormat]) -> list[str]:
+    """Return formats as CEL has a list of them."""
+    return [each.value for each in formats]
+
+
 class Output(Model):
     """One file to make."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
             Rule(
-                rule="self.format in ['html', 'json', 'pdf'] != has(self.table)",
+                rule=f"self.format in {_listed(_DOCUMENTS)} != has(self.table)",
                 message="html, json and pdf hold the document: leave table out; other formats hold one table: set it",
                 expression=(
                     "self.format + (has(self.table) ? ' holds the whole document: remove table '"
@@ -78,7 +85,7 @@ class Output(Model):
                 expression="'format ' + self.format + ' cannot be inline: use json, or remove inline'",
             ),
             Rule(
-                rule="!has(self.passwordFrom) || self.format in ['pdf', 'xlsx']",
+                rule=f"!has(self.passwordFrom) || self.format in {_listed(_WITH_PASSWORD)}",
                 message="only formats pdf and xlsx can have a password",
                 expression=(
                     "'format ' + self.format + ' cannot have a password: use pdf or xlsx, or remove passwordFrom'"

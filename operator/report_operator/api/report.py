@@ -128,6 +128,11 @@ class ReportSpec(Model):
     """End the run of this Report, or the wait for it: nothing is kept of it. A Report that has succeeded or failed is
     left as it is. Set it back to false to run again."""
 
+    @property
+    def table_names(self) -> list[str]:
+        """Return the names of all sources and tables."""
+        return [*(source.name for source in self.sources), *(table.name for table in self.tables)]
+
 
 class Artifact(Model):
     """One file of the run, in the store."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from report_operator.api.buckets import Azure
 from report_operator.api.destinations import KINDS as DESTINATION_KINDS
 from report_operator.api.destinations import OWN_HEADERS, RECIPIENTS, Email, Encryption, Webhook
+from report_operator.api.entity import WAYS
 from report_operator.api.fields import EARLIEST, END, IN_BOUNDS, Model, wire_name
 from report_operator.api.report import ReportSpec
 from report_operator.api.run import OWN_FILES
@@ -130,10 +131,9 @@ def _subject(spec: ReportSpec) -> Iterator[str]:
     if selector is None:
         return
     yield from _unknown(spec, "spec.subject.table", selector.table)
-    ways = {name: getattr(selector, name) for name in ("time_range", "entity_id", "hint")}
-    chosen = [wire_name(name) for name, value in ways.items() if value is not None]
+    chosen = [way for way in WAYS if way in selector.to_wire()]
     if len(chosen) > 1:
-        yield f"spec.subject: set at most one of timeRange, entityID, hint; now set: {', '.join(chosen)}"
+        yield f"spec.subject: set at most one of {', '.join(WAYS)}; now set: {', '.join(chosen)}"
     window = selector.time_range
     if window is None:
         return
@@ -184,9 +184,8 @@ def _block_tables(spec: ReportSpec, path: str, block: Block | Card) -> Iterator[
 
 
 def _unknown(spec: ReportSpec, path: str, name: str | None) -> Iterator[str]:
-    known = [*(source.name for source in spec.sources), *(table.name for table in spec.tables)]
-    if name is not None and name not in known:
-        yield f"{path}: there is no source or table {name!r}; known are: {', '.join(known) or 'none'}"
+    if name is not None and name not in spec.table_names:
+        yield f"{path}: there is no source or table {name!r}; known are: {', '.join(spec.table_names) or 'none'}"
 
 
 def _repeated(names: Sequence[str]) -> list[str]:

@@ -65,7 +65,7 @@ class Entities:
                 f"spec.subject.{field}: column {name!r} of table {self._selector.table!r} ({type_}) holds no numbers:"
                 " cast it in spec.tables",
             )
-        if type_ in ("FLOAT", "DOUBLE"):
+        if sqltypes.is_floating(type_):
             total = f"fsum({quoted(name)}) FILTER (NOT isnan({quoted(name)}))"
             return f"CAST(printf('%.11e', coalesce({total}, 0)) AS DOUBLE)"
         return f"coalesce(sum({quoted(name)}), 0)"

@@ -33,20 +33,18 @@ class Given:
         ends = {"period_start": period.start, "period_end": period.end} if period is not None else {}
         return ends | ({"subject_id": entity.id, "subject_label": entity.label} if entity is not None else {})
 
-    def missing(self, name: str) -> RunError:
-        """Return why a parameter has no value, and the way out."""
+    def missing(self, name: str, place: str) -> RunError:
+        """Return why a parameter has no value, and the way out; `place` is what has the query."""
+        uses = f"{place}: the query uses ${name}"
         if name in ("period_start", "period_end"):
-            return RunError(Reason.INVALID_SPEC, f"the query uses ${name}, but spec.period is not set: set it")
+            return RunError(Reason.INVALID_SPEC, f"{uses}, but spec.period is not set: set it")
         if name not in ("subject_id", "subject_label"):
             known = "$period_start, $period_end, $subject_id and $subject_label"
-            return RunError(Reason.QUERY_FAILED, f"the query uses ${name}: only {known} have values here")
+            return RunError(Reason.QUERY_FAILED, f"{uses}: only {known} have values here")
         if self.selector is None:
-            return RunError(Reason.INVALID_SPEC, f"the query uses ${name}, but spec.subject is not set: set it")
-        return RunError(
-            Reason.INVALID_SPEC,
-            f"the query uses ${name}, but the subject is picked from table {self.selector.table!r} first: only tables"
-            " after that one can use it",
-        )
+            return RunError(Reason.INVALID_SPEC, f"{uses}, but spec.subject is not set: set it")
+        first = f"the subject is picked from table {self.selector.table!r} first"
+        return RunError(Reason.INVALID_SPEC, f"{uses}, but {first}: only tables after that one can use it")
 
 
 def show(database: duckdb.DuckDBPyConnection, workspace: Workspace, name: str) -> None:
@@ -111,6 +109,5 @@ def _bare(query: str) -> str:
 def _bound(names: set[str], given: Given, subject: str) -> dict[str, object]:
     known = given.values
     for name in sorted(names - known.keys()):
-        missing = given.missing(name)
-        raise RunError(missing.reason, f"{subject}: {missing.message}")
+        raise given.missing(name, subject)
     return {name: known[name] for name in names}

@@ -24,7 +24,12 @@ def is_integer(type_: str) -> bool:
 
 def is_number(type_: str) -> bool:
     """Return whether a type holds numbers."""
-    return type_ in _INTEGERS or type_ in ("FLOAT", "DOUBLE") or is_decimal(type_)
+    return is_integer(type_) or is_floating(type_) or is_decimal(type_)
+
+
+def is_floating(type_: str) -> bool:
+    """Return whether a type holds numbers in binary floating point, NaN and the infinities among them."""
+    return type_ in ("FLOAT", "DOUBLE")
 
 
 def is_decimal(type_: str) -> bool:

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import duckdb
+
 from report_operator.api.conditions import Reason
 from report_operator.api.entity import Entity
 from report_operator.run import sqltypes
@@ -69,11 +71,7 @@ class Tables(AbstractContextManager["Tables"]):
         info = self.info(table)
         if not info.columns:
             return Rows(list(chosen), [], info.rows)
-        selected = ", ".join(f"{_readable(column)} AS c{i}" for i, column in enumerate(chosen))
-        found = self._connection.execute(
-            f"SELECT {selected} FROM read_parquet(?) LIMIT ?",  # noqa: S608 - names are quoted
-            [self._file(table), limit],
-        ).fetchall()
+        found = self._select(table, chosen, f"LIMIT {limit}").fetchall()
         return Rows(list(chosen), _converted(found, chosen), info.rows)
 
     def batches(self, table: str) -> Iterator[list[tuple[Any, ...]]]:
@@ -84,14 +82,16 @@ class Tables(AbstractContextManager["Tables"]):
         columns = self.info(table).columns
         if not columns:
             return
-        selected = ", ".join(f"{_readable(column)} AS c{i}" for i, column in enumerate(columns))
         with failing_as(Reason.INTERNAL_ERROR, table):
-            found = self._connection.execute(
-                f"SELECT {selected} FROM read_parquet(?)",  # noqa: S608 - names are quoted
-                [self._file(table)],
-            )
+            found = self._select(table, columns)
             while rows := found.fetchmany(_BATCH):
                 yield _converted(rows, columns)
+
+    def _select(self, table: str, columns: Sequence[ColumnInfo], end: str = "") -> duckdb.DuckDBPyConnection:
+        """Return a result to be fetched from: the rows of these columns; `end` ends the statement."""
+        selected = ", ".join(f"{_readable(column)} AS c{i}" for i, column in enumerate(columns))
+        query = f"SELECT {selected} FROM read_parquet(?) {end}"  # noqa: S608 - names are quoted
+        return self._connection.execute(query, [self._file(table)])
 
     def export(self, table: str, expressions: Sequence[str], target: Path, options: str) -> None:
         """Write all rows of a table to a file: a column for each SQL expression, with the options of DuckDB's COPY.

@@ -39,8 +39,8 @@ class TimeWindow:
         column = column_of(info, table, asked.column, f"{_PLACE}.column")
         name = quoted(column.name)
         if sqltypes.is_number(column.type):
-            floating = column.type in ("FLOAT", "DOUBLE")
-            return cls(asked, f"CASE WHEN NOT isnan({name}) THEN {name} END" if floating else name, 1, 0)
+            where_known = f"CASE WHEN NOT isnan({name}) THEN {name} END"
+            return cls(asked, where_known if sqltypes.is_floating(column.type) else name, 1, 0)
         if not sqltypes.is_time(column.type):
             raise RunError(
                 Reason.DATA_INVALID,

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from report_operator.api.entity import EntityOverride
+from report_operator.api.entity import WAYS, EntityOverride
 from report_operator.api.schedule import ScheduledReportSpec
 
-_WAYS = frozenset({"timeRange", "entityID", "hint"})
-"""Ways to pick an entity, of which a subject has one at most."""
 _REQUIRED = ("table", "idColumn")
 
 
@@ -17,7 +15,7 @@ def merged(base: Mapping[str, Any] | None, override: EntityOverride) -> dict[str
     A field of the variant replaces the same field of the template, as a whole; a way to pick replaces any other.
     """
     own = override.to_wire()
-    dropped = _WAYS if _WAYS & own.keys() else frozenset()
+    dropped = WAYS if own.keys() & WAYS else ()
     return {name: value for name, value in (base or {}).items() if name not in dropped} | own
 
 
@@ -25,7 +23,6 @@ def problem(spec: ScheduledReportSpec) -> str:
     """Return why the Reports of a variant could not be made, with the way out; empty when they can."""
     template = spec.template.spec
     base = template.subject.to_wire() if template.subject is not None else None
-    known = [source.name for source in template.sources] + [table.name for table in template.tables]
     for variant in spec.variants or ():
         if variant.subject is None:
             continue
@@ -33,7 +30,9 @@ def problem(spec: ScheduledReportSpec) -> str:
         missing = [name for name in _REQUIRED if name not in subject]
         if missing:
             return f"{place}: {' and '.join(missing)} missing: set it there, or in spec.template.spec.subject."
-        if subject["table"] not in known:
+        if subject["table"] not in template.table_names:
             there = f"there is no source or table {subject['table']!r}"
-            return f"{place}.table: {there} in spec.template.spec; known are: {', '.join(known) or 'none'}."
+            return (
+                f"{place}.table: {there} in spec.template.spec; known are: {', '.join(template.table_names) or 'none'}."
+            )
     return ""

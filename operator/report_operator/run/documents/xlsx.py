@@ -178,10 +178,11 @@ def _put(sheet: _Sheet, row: int, number: int, value: Any, column: _Column) -> b
 
 def _put_time(sheet: _Sheet, row: int, number: int, value: date | time, column: _Column) -> None:
     """Write a date or time, cut to milliseconds: Excel shows no finer ones, and would round up into the next day."""
+    shown = column.usual
     if isinstance(value, datetime | time):
         value = value.replace(microsecond=value.microsecond // 1000 * 1000)
-    fine = isinstance(value, datetime | time) and value.microsecond
-    sheet.write_datetime(row, number, value, column.fine if fine else column.usual)
+        shown = column.fine if value.microsecond else column.usual
+    sheet.write_datetime(row, number, value, shown)
 
 
 def _is_exact(value: int | Decimal) -> bool:
