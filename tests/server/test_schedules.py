@@ -127,7 +127,8 @@ class TestTicks:
         hook: Json = {"name": "portal", "webhook": {"url": "https://portal.example/hook"}}
         create(team, template={"spec": {"outputs": [{"format": "html"}], "destinations": [hook]}}, **YEARLY)
         first = probe(1)
-        assert (ready(status(team)), condition(schedule(team), "Reconciling")) == ("Probing", "True")
+        wait(team, "the probe is told", lambda found: ready(found) == "Probing")
+        assert condition(schedule(team), "Reconciling") == "True"
         assert first["metadata"]["ownerReferences"][0]["kind"] == "ScheduledReport"
         end(first, "Destination portal: https://portal.example cannot be reached")
         found = wait(team, "what is wrong", lambda found: found["preflight"]["state"] == "Failed")
