@@ -41,8 +41,8 @@ RUN cd /opt/report-operator/lib/python3.13/site-packages \
  && rm -r azure/identity/aio azure/storage/blob/aio azure/storage/blob/_generated/aio google/_async_resumable_media \
       google/api google/cloud/_storage_v2 google/gapic google/logging google/longrunning google/type pyasn1_modules \
  && find azure google -name '*.pyi' -delete -o -name '*.proto' -delete \
- # AVIF pictures, the slow compressor of WOFF2 files, colours for source code, tests, Python 2, other packages' commands
- && rm -r PIL/_avif.* pillow.libs/libavif-* zopfli* pygments sqlalchemy/testing olefile/olefile2.* \
+ # AVIF pictures, the slow compressor of WOFF2 files, colours for source code, tests, other packages' commands
+ && rm -r PIL/_avif.* pillow.libs/libavif-* zopfli* pygments sqlalchemy/testing \
  && find /opt/report-operator/bin -type f -delete \
  # C sources and symbols of what is compiled
  && find . -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' | xargs rm \

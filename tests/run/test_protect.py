@@ -1,6 +1,8 @@
 """Files that are opened with a password."""
 
 import io
+import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from report_operator.api.report import ReportSpec
 from report_operator.run.failure import RunError
 from report_operator.run.protect import LONGEST_PASSWORD, protect
 from report_operator.run.render import render
+from report_operator.run.workbook_encryption import LARGEST_FILE
 from report_operator.run.workspace import Workspace
 from tests.support import rendering
 
@@ -86,6 +89,33 @@ def test_only_the_password_opens_a_workbook(prepare: Prepare, password: str) -> 
     assert content.getvalue() == plain
     [sheet] = load_workbook(content).worksheets
     assert list(sheet.values) == [("name", "salary"), ("Jones", 4200)]
+    assert not list(workspace.outputs.glob("*.encrypted"))
+
+
+@pytest.mark.requirement("N11")
+def test_a_workbook_of_any_size_is_encrypted_whole(prepare: Prepare) -> None:
+    """From 7 MB on its container has more tables."""
+    workspace = prepare(PASSWORD.encode())
+    file = workspace.outputs / "t.xlsx"
+    with zipfile.ZipFile(file, "a") as workbook:
+        workbook.writestr("docProps/large", os.urandom(8_000_000))
+    plain = file.read_bytes()
+    protect(spec(WORKBOOK | PASSWORD_FROM), workspace)
+    with file.open("rb") as opened:
+        encrypted, content = OfficeFile(opened), io.BytesIO()
+        encrypted.load_key(PASSWORD, verify_password=True)
+        encrypted.decrypt(content, verify_integrity=True)
+    assert content.getvalue() == plain
+
+
+@pytest.mark.requirement("N11")
+def test_a_workbook_that_no_container_holds(prepare: Prepare) -> None:
+    workspace = prepare(PASSWORD.encode())
+    os.truncate(workspace.outputs / "t.xlsx", LARGEST_FILE + 1)
+    with pytest.raises(RunError) as raised:
+        protect(spec(WORKBOOK | PASSWORD_FROM), workspace)
+    assert raised.value.reason is Reason.DATA_INVALID
+    assert raised.value.message.startswith("t.xlsx has 2,147,483,617 bytes, and a workbook with a password at most")
     assert not list(workspace.outputs.glob("*.encrypted"))
 
 

@@ -287,7 +287,7 @@ def stopped(argv: list[str], workspace: Workspace, *, child: bool = False) -> in
         ),
         (
             Stage.PUBLISH,
-            ("duckdb", "weasyprint", "sqlalchemy", "kopf", "kubernetes", "boto3", "aiohttp", "msoffcrypto", "pypdf"),
+            ("duckdb", "weasyprint", "sqlalchemy", "kopf", "kubernetes", "boto3", "aiohttp", "cryptography", "pypdf"),
         ),
     ],
 )

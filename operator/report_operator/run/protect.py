@@ -56,8 +56,13 @@ def _encrypt_pdf(path: Path, password: str, target: Path) -> None:
 
 
 def _encrypt_workbook(path: Path, password: str, target: Path) -> None:
-    """Write a workbook encrypted as Excel does it (MS-OFFCRYPTO, 2.3.4.10); in memory, three times the file's size."""
-    from msoffcrypto.format.ooxml import OOXMLFile  # noqa: PLC0415 - only where a workbook has a password
+    from report_operator.run import workbook_encryption  # noqa: PLC0415 - only where a workbook has a password
 
-    with path.open("rb") as plain, target.open("wb") as file:
-        OOXMLFile(plain).encrypt(password, file)
+    size, largest = path.stat().st_size, workbook_encryption.LARGEST_FILE
+    if size > largest:
+        raise RunError(
+            Reason.DATA_INVALID,
+            f"{path.name} has {size:,} bytes, and a workbook with a password at most {largest:,}:"
+            " have fewer rows, or no password",
+        )
+    workbook_encryption.encrypt(path, password, target)
