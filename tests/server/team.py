@@ -88,6 +88,15 @@ class Team:
 
         return eventually(look, PATIENCE, f"{report}: {reason}; it is {self.status(report).get('reason')}")
 
+    def told(self, *reasons: str) -> "Sequence[Json]":
+        """Return the Events of the namespace, by reason, once they are of these; they come after the status."""
+
+        def look() -> "Sequence[Json] | None":
+            found = sorted(self.list("events"), key=lambda event: str(event["reason"]))
+            return found if [event["reason"] for event in found] == sorted(reasons) else None
+
+        return eventually(look, PATIENCE, f"Events: {', '.join(reasons)}")
+
     def job_of(self, report: str) -> Json:
         """Return the Job that a Report's status names."""
         job_name = eventually(lambda: self.status(report).get("jobName"), PATIENCE, f"Job of {report}")

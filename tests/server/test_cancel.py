@@ -60,8 +60,7 @@ def test_nothing_is_left_of_a_run_that_is_cancelled(team: Team, store: SeaweedFS
     assert status["message"].startswith("The run was cancelled in stage publish;")
     assert conditions(status) == {"Ready": "False", "Stalled": "True"}
     assert (team.list("jobs"), team.list("secrets"), stored(team, store)) == ([], [], 0)
-    told = sorted((event["type"], event["reason"]) for event in team.list("events"))
-    assert told == [("Normal", "Cancelled"), ("Normal", "Cancelling"), ("Normal", "Queued")]
+    assert {event["type"] for event in team.told("Cancelled", "Cancelling", "Queued")} == {"Normal"}
 
 
 def test_it_runs_again_when_that_is_taken_back(team: Team) -> None:

@@ -78,8 +78,7 @@ class TestReports:
             " Change the spec, or ask them to change the value policy of the operator's chart."
         )
         assert (team.list("jobs"), team.list("secrets")) == ([], [])
-        told = eventually(lambda: team.list("events"), PATIENCE, "the Event comes after the status")
-        assert [event["reason"] for event in told] == ["NotAllowedByPolicy"]
+        team.told("NotAllowedByPolicy")
 
     def test_an_edit_mends_it(self, team: Team) -> None:
         team.create("weekly", run={"retries": 8})

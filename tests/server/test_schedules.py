@@ -156,8 +156,8 @@ class TestTicks:
         edit(team, schedule=["0 0 1 2 *"])
         assert ready(status(team)) == "Scheduled"
         assert condition(schedule(team), "Stalled") is None
-        told = [e["reason"] for e in team.list("events") if e["involvedObject"]["kind"] == "ScheduledReport"]
-        assert sorted(told) == ["InvalidSchedule", "Scheduled"]
+        told = team.told("InvalidSchedule", "Scheduled")
+        assert {event["involvedObject"]["kind"] for event in told} == {"ScheduledReport"}
 
 
 @pytest.mark.usefixtures("running")

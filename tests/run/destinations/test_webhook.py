@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from report_operator.api.deliveries import DeliveryState, Entry
+from report_operator.api.entity import Entity
 from report_operator.api.run import Message
 from report_operator.run import delivery
 from report_operator.run.destinations.address import web_address
@@ -89,6 +90,16 @@ def test_the_message_and_its_signature(ship: Ship, web: HttpServer, put_secret: 
     assert [(d.name, d.state, d.sent, d.failed, d.problems) for d in result.deliveries] == [
         ("hook", DeliveryState.SENT, 1, 0, [])
     ]
+
+
+@pytest.mark.requirement("B3", "B4")
+def test_the_subject_of_the_report_is_told(ship: Ship, web: HttpServer) -> None:
+    web.answer()
+    shipment = ship(hook(web.url))
+    entity = Entity(id="a-1", label="Agent Smith")
+    publish(shipment.request, shipment.rendered.model_copy(update={"subject": entity}), shipment.workspace)
+    [asked] = web.asked
+    assert json.loads(asked.body)["subject"] == {"id": "a-1", "label": "Agent Smith"}
 
 
 def test_two_signing_secrets_are_two_signatures(ship: Ship, web: HttpServer, put_secret: PutSecret) -> None:
