@@ -37,12 +37,22 @@ def test_an_amended_state_stays_until_a_newer_one_comes(known: Manifests) -> Non
     assert known.get(KEY) == manifest(10)
 
 
-def test_managed_fields_are_not_kept(known: Manifests) -> None:
+def test_of_managed_fields_it_is_kept_when_the_spec_was_written(known: Manifests) -> None:
     seen = manifest(9)
-    seen["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    written = {"manager": "kubectl", "time": "2026-05-04T08:00:00Z", "fieldsV1": {"f:spec": {"f:title": {}}}}
+    labelled = {"manager": "argocd", "time": "2026-05-04T08:10:00Z", "fieldsV1": {"f:metadata": {}}}
+    told = {"manager": "us", "time": "2026-05-04T08:20:00Z", "subresource": "status", "fieldsV1": {"f:status": {}}}
+    seen["metadata"]["managedFields"] = [written, labelled, told]
     known.put(seen)
-    assert known.take(KEY) == manifest(9)
-    assert seen["metadata"]["managedFields"], "the caller's object is as it was"
+    kept = known.take(KEY)
+    assert kept is not None
+    assert kept["metadata"].pop("managedFields") == [
+        {"time": "2026-05-04T08:00:00Z", "fieldsV1": {"f:spec": {}}},
+        {"time": "2026-05-04T08:10:00Z"},
+        {"time": "2026-05-04T08:20:00Z", "subresource": "status"},
+    ]
+    assert kept == manifest(9)
+    assert seen["metadata"]["managedFields"] == [written, labelled, told], "the caller's object is as it was"
     assert known.take(KEY) is None
 
 

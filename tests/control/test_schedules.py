@@ -144,6 +144,18 @@ async def test_a_second_look_asks_for_nothing(play: Play) -> None:
     assert await play.look() == []
 
 
+async def test_a_slot_between_an_edit_and_the_return_of_the_operator_is_run(play: Play) -> None:
+    await play.look()
+    edited = World(utc("2026-05-04 08:10"), play.cluster.manifest)
+    edited.edit(schedule=["30 * * * *"])
+    edited.manifest["metadata"]["resourceVersion"] = "3"
+    play.cluster.manifest = edited.manifest
+    play.reconciler.known.put(edited.manifest)
+    play.now = utc("2026-05-04 08:35")
+    assert (await play.look())[:3] == ["create_report", "create_report", "write_status"]
+    assert play.cluster.manifest["status"]["lastScheduleTime"] == "2026-05-04T08:30:00Z"
+
+
 @pytest.fixture
 def crowd() -> Play:
     """Many are due."""

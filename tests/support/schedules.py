@@ -15,6 +15,7 @@ import jsonschema
 from report_operator.api.crd import REPORT, SCHEDULED_REPORT, schema_of
 from report_operator.api.preflight import ProbeAnswer, Probed
 from report_operator.plan.job import RunDefaults
+from report_operator.plan.managed_fields import in_brief
 from report_operator.plan.policy import Rules
 from report_operator.plan.schedule import preflight
 from report_operator.plan.schedule.child import Child, maker_of
@@ -114,8 +115,8 @@ class World:
         self.manifest["metadata"].setdefault("annotations", {}).update(ours)
 
     def facts(self, refusals: Mapping[str, str] | None = None) -> Facts:
-        """Return what an operator gathers; what a probe has found, when there is one."""
-        subject = Subject.from_manifest(self.manifest)
+        """Return what an operator gathers, from what it keeps of objects; and what a probe has found."""
+        subject = Subject.from_manifest(in_brief(self.manifest))
         children = tuple(
             Child.from_manifest(report) for report in self.reports.values() if maker_of(report) == subject.uid
         )

@@ -6,6 +6,7 @@ import zlib
 from report_operator.api.report import key_of
 from report_operator.cluster.connection import Json
 from report_operator.control.controller import Key
+from report_operator.plan.managed_fields import in_brief
 
 
 class Manifests:
@@ -42,7 +43,7 @@ class Manifests:
         """Remember an object as it will be when what was decided about it is written."""
         self._packed[key_of(manifest)] = (
             _version(manifest),
-            zlib.compress(json.dumps(_slim(manifest)).encode(), level=1),
+            zlib.compress(json.dumps(in_brief(manifest)).encode(), level=1),
         )
 
     def get(self, key: Key) -> Json | None:
@@ -74,9 +75,3 @@ class Manifests:
 
 def _version(manifest: Json) -> int:
     return int(manifest["metadata"]["resourceVersion"])
-
-
-def _slim(manifest: Json) -> Json:
-    """Return the object without what no decision depends on: managedFields is a third of many an object."""
-    metadata = {key: value for key, value in manifest["metadata"].items() if key != "managedFields"}
-    return {**manifest, "metadata": metadata}

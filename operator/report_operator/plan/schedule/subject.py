@@ -8,6 +8,7 @@ from typing import Any, Self
 from report_operator.api.report import ObjectMeta
 from report_operator.api.schedule import ScheduledReportSpec
 from report_operator.api.schedule_status import ScheduledReportStatus
+from report_operator.plan.managed_fields import edited_at
 from report_operator.plan.reading import read_spec, read_status
 
 
@@ -43,7 +44,7 @@ class Subject:
             status=status,
             template=manifest["spec"]["template"]["spec"] if spec is not None else {},
             annotations=manifest["metadata"].get("annotations") or {},
-            edited_at=_edited_at(
+            edited_at=edited_at(
                 manifest["metadata"].get("managedFields") or [],
                 metadata.creation_timestamp,
                 edits=metadata.generation - max(status.observed_generation, 1),
@@ -67,22 +68,3 @@ class Subject:
     def edited_by(self, now: datetime) -> datetime:
         """Return when the spec was last edited, or later; `now` when it was not, or nobody knows."""
         return min(now, self.edited_at or now) if self.is_edited else now
-
-
-def _edited_at(managed_fields: list[Mapping[str, Any]], created: datetime | None, edits: int) -> datetime | None:
-    """Return the last time that the API server has noted for a writer of the spec (metav1.ManagedFieldsEntry.time).
-
-    `edits`: so many have passed since the status was written, or since the creation. Whatever the documentation of the
-    field says, an update that only removes fields is not noted (k8s.io/apimachinery, managedfieldsupdater.go), and of
-    several by one writer only one is. Where fewer writers than edits are noted the last edit may be later than all of
-    them, and its time is not known. A label that its writer has set since makes the time later than the edit.
-    """
-    timed = [(entry, datetime.fromisoformat(entry["time"])) for entry in managed_fields if "time" in entry]
-    seen = max((time for entry, time in timed if entry.get("subresource") == "status"), default=created)
-    written = [time for entry, time in timed if _is_of_spec(entry)]
-    noted = [time for time in written if seen is None or time > seen]
-    return max(written, default=None) if len(noted) >= edits else None
-
-
-def _is_of_spec(entry: Mapping[str, Any]) -> bool:
-    return not entry.get("subresource") and "f:spec" in (entry.get("fieldsV1") or {})
