@@ -33,6 +33,16 @@ class TestChildren:
         told = [children.put(report(phase=phase)) for phase in ("Failed", "Failed", "Succeeded")]
         assert told == [SCHEDULE, None, SCHEDULE]
 
+    def test_the_end_of_a_redelivery_is(self) -> None:
+        """Until then it is not deleted, however many there are."""
+        children = Children()
+        told = []
+        for phase in ("Waiting", "Running", "Ended"):
+            manifest = report(phase="Failed")
+            manifest["status"]["redelivery"] = {"token": "t1", "phase": phase}
+            told.append(children.put(manifest))
+        assert told == [SCHEDULE, None, SCHEDULE]
+
     def test_its_deletion_is(self) -> None:
         children = Children()
         children.put(report())

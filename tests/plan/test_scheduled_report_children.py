@@ -186,3 +186,16 @@ class TestHistory:
         assert world.status["lastRun"]["phase"] == "Succeeded"
         assert world.status["lastSuccessfulTime"] == "2026-05-04T10:00:00Z"
         assert world.status["lastScheduleTime"] == "2026-05-04T10:00:00Z"
+
+    @pytest.mark.parametrize(("phase", "stays"), [("Waiting", True), ("Running", True), ("Ended", False)])
+    def test_what_is_being_sent_again_stays_until_that_has_ended(self, phase: str, stays: bool) -> None:
+        """The garbage collector would take the Job that sends with the Report."""
+        world = World.of("2026-05-04 08:00", **HOURLY, history={"failed": 1})
+        world.run("2026-05-04 09:10", succeed=False)
+        world.end_all("Failed")
+        first = world.made[0]
+        world.reports[first]["status"]["redelivery"] = {"token": "t1", "phase": phase}
+        world.run("2026-05-04 10:10", succeed=False)
+        world.end_all("Failed")
+        world.operate()
+        assert world.slots() == (["05-04 09:00", "05-04 10:00"] if stays else ["05-04 10:00"])

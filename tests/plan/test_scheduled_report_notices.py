@@ -224,6 +224,16 @@ class TestNotices:
         assert len(notices(world)) == 5
         assert notices(world)[-1]["metadata"]["creationTimestamp"] == "2026-05-04T19:00:01Z"
 
+    def test_one_that_is_being_sent_again_does_not(self) -> None:
+        world = failing("2026-05-04 08:00", **HOURLY, **OWNERS)
+        slot(world, "2026-05-04 09:00", "Failed")
+        [first] = notices(world)
+        first.setdefault("status", {"phase": "Failed"})["redelivery"] = {"token": "t1", "phase": "Running"}
+        for hour in range(10, 20):
+            slot(world, f"2026-05-04 {hour:02}:00", "Failed")
+        assert notices(world)[0] is first
+        assert len(notices(world)) == 6
+
     def test_says_that_the_schedule_has_stopped(self) -> None:
         world = failing("2026-05-04 08:00", **HOURLY, **OWNERS, stopAfter=2)
         for hour in (9, 10):

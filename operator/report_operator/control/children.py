@@ -68,9 +68,9 @@ def _schedule_of(manifest: Json) -> Key | None:
     return (manifest["metadata"]["namespace"], name) if name else None
 
 
-def _outline(child: Child) -> tuple[str, bool, bool]:
+def _outline(child: Child) -> tuple[str, bool, bool, bool]:
     """Return what decisions depend on: between its making and its end a Report changes often.
 
-    A failure can become a success after its end, by a redelivery.
+    A failure can become a success after its end, by a redelivery, and may not be deleted meanwhile.
     """
-    return child.phase if child.has_ended else "", child.is_deleted, child.is_owned
+    return child.phase if child.has_ended else "", child.is_deleted, child.is_owned, child.is_sent_again

@@ -5,7 +5,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from report_operator.api.redelivery import RedeliveryPhase
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
+_UNDER_WAY = (RedeliveryPhase.WAITING, RedeliveryPhase.RUNNING)
 
 
 def read_spec(model: type[ModelT], raw: Any) -> tuple[ModelT | None, str]:
@@ -26,3 +29,8 @@ def read_status(model: type[ModelT], raw: Mapping[str, Any]) -> ModelT:
     except ValidationError as error:
         unreadable = {str(problem["loc"][0]) for problem in error.errors(include_url=False)}
         return model.model_validate({key: value for key, value in raw.items() if key not in unreadable})
+
+
+def is_sent_again(manifest: Mapping[str, Any]) -> bool:
+    """Return whether a redelivery of a Report, as it came from the API server, is under way."""
+    return ((manifest.get("status") or {}).get("redelivery") or {}).get("phase") in _UNDER_WAY

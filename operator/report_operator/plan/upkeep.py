@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from report_operator.api.conditions import Phase
 from report_operator.api.download import LinkPolicy, Refresh
+from report_operator.plan.reading import is_sent_again
 
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
 LOOK_AGAIN = timedelta(hours=1)
@@ -52,9 +53,8 @@ class Kept:
         """
         metadata, status = manifest["metadata"], manifest.get("status") or {}
         files = status.get("artifacts") or ()
-        is_sent_again = (status.get("redelivery") or {}).get("phase") in ("Waiting", "Running")
         is_settled = status.get("observedGeneration") == metadata["generation"] and status.get("phase") in _WITH_FILES
-        if not files or not is_settled or is_sent_again or "deletionTimestamp" in metadata:
+        if not files or not is_settled or is_sent_again(manifest) or "deletionTimestamp" in metadata:
             return None
         download = manifest["spec"].get("download") or {}
         return cls(

@@ -27,6 +27,7 @@ from report_operator.api.metadata import (
 )
 from report_operator.api.report import Period
 from report_operator.api.schedule import OnDelete, ScheduledReportSpec
+from report_operator.plan.reading import is_sent_again
 from report_operator.plan.schedule import entity
 from report_operator.plan.schedule.subject import Subject
 
@@ -62,6 +63,8 @@ class Child:
     """Whether it goes with its ScheduledReport."""
     is_deleted: bool = False
     """Whether somebody has deleted it and it is not gone yet."""
+    is_sent_again: bool = False
+    """Whether a redelivery of it is under way."""
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
@@ -89,12 +92,18 @@ class Child:
             completed_at=_time(status.get("completionTime")),
             is_owned=any(o["uid"] == labels[SCHEDULE_UID_LABEL] for o in metadata.get("ownerReferences") or ()),
             is_deleted="deletionTimestamp" in metadata,
+            is_sent_again=is_sent_again(manifest),
         )
 
     @property
     def has_ended(self) -> bool:
         """Return whether its run is over."""
         return self.phase in _ENDED
+
+    @property
+    def may_be_deleted(self) -> bool:
+        """Return whether nothing is lost with it but what it tells: the Job that sends it again would go with it."""
+        return self.has_ended and not self.is_deleted and not self.is_sent_again
 
     @property
     def is_active(self) -> bool:

@@ -13,8 +13,9 @@ from report_operator.plan.schedule.facts import Ownership
 def surplus(children: Iterable[Child], history: History, counted_until: datetime) -> tuple[str, ...]:
     """Return the Reports to delete: of each variant, those beyond the limits, oldest slots first.
 
-    Those whose failure is not counted yet (slots after `counted_until`) stay until it is. Backfilled Reports stay: they
-    are the oldest by their slots, and were asked for one by one.
+    Those whose failure is not counted yet (slots after `counted_until`) stay until it is, and those that are being sent
+    again until that has ended. Backfilled Reports stay: they are the oldest by their slots, and were asked for one by
+    one.
     """
     groups: defaultdict[tuple[str, bool], list[Child]] = defaultdict(list)
     for child in children:
@@ -24,8 +25,9 @@ def surplus(children: Iterable[Child], history: History, counted_until: datetime
     for (_, successful), group in groups.items():
         limit = max(history.successful, history.keep_last) if successful else history.failed
         found += _newest_first(group)[limit:]
-    deletable = [c for c in found if c.trigger is not Trigger.SCHEDULED or c.slot <= counted_until]
-    return tuple(child.name for child in sorted(deletable, key=lambda child: (child.slot, child.name)))
+    told = [c for c in found if c.trigger is not Trigger.SCHEDULED or c.slot <= counted_until]
+    deletable = sorted((c for c in told if c.may_be_deleted), key=lambda child: (child.slot, child.name))
+    return tuple(child.name for child in deletable)
 
 
 def last_good(children: Iterable[Child], variant: str, history: History) -> frozenset[str]:

@@ -112,7 +112,7 @@ def surplus(notices: Iterable[Child]) -> tuple[str, ...]:
     """Return the notices to delete: those that have ended, but for the latest."""
     ended = [child for child in notices if child.has_ended and not child.is_deleted]
     newest_first = sorted(ended, key=lambda child: (child.created_at, child.name), reverse=True)
-    return tuple(child.name for child in newest_first[KEPT:])
+    return tuple(child.name for child in newest_first[KEPT:] if child.may_be_deleted)
 
 
 def _first_success(known: Notices, runs: Sequence[Child]) -> Child | None:
