@@ -56,12 +56,5 @@ def test_of_managed_fields_it_is_kept_when_the_spec_was_written(known: Manifests
     assert known.take(KEY) is None
 
 
-def test_what_only_an_earlier_listing_has_named_is_forgotten(known: Manifests) -> None:
-    gone = manifest(1)
-    gone["metadata"]["name"] = "gone"
-    for listed in (gone, manifest(1)):
-        known.put_listed(listed)
-    known.put(manifest(2))
-    known.put_listed(manifest(3))
-    assert known.get(("team-a", "gone")) is None
-    assert known.get(KEY) == manifest(3)
+def test_what_is_news(known: Manifests) -> None:
+    assert [known.put(manifest(version)) for version in (9, 9, 8, 10)] == [True, False, False, True]

@@ -210,5 +210,7 @@ async def test_scheduled_reports_are_counted(cluster: Cluster, team: Team) -> No
     for number in range(3):
         create(team, f"weekly-{number}")
     assert await cluster.count_scheduled_reports() == before + 3
+    found = [each["metadata"] async for page in cluster.scheduled_report_pages() for each in page["items"]]
+    assert {f"weekly-{number}" for number in range(3)} == {m["name"] for m in found if m["namespace"] == team.namespace}
     team.api.delete(team.path("scheduledreports")).raise_for_status()
     assert await cluster.count_scheduled_reports() == before

@@ -81,6 +81,11 @@ class Cluster:
         """Return a ScheduledReport; raises NotFoundError."""
         return await self._request("GET", _ours(_SCHEDULES, namespace, name))
 
+    async def scheduled_report_pages(self) -> AsyncIterator[Json]:
+        """Yield every ScheduledReport of the cluster in lists (metav1.List)."""
+        async for page in self._pages(_ours(_SCHEDULES), {}):
+            yield page
+
     async def count_scheduled_reports(self) -> int:
         """Return how many ScheduledReports there are in the cluster."""
         page = await self._request("GET", _ours(_SCHEDULES), query={"limit": "1"})

@@ -12,6 +12,7 @@ from report_operator.api.report import key_of
 from report_operator.control.admission import Admission
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.controller import Key
+from report_operator.control.inventory import Inventory
 from report_operator.control.manifests import Manifests
 from report_operator.control.queue import WorkQueue
 from report_operator.plan import interest
@@ -24,6 +25,7 @@ def register(
     reports: WorkQueue[Key],
     schedules: WorkQueue[Key],
     known_schedules: Manifests,
+    inventory: Inventory,
     admission: Admission,
     clockwork: Clockwork,
 ) -> None:
@@ -32,10 +34,10 @@ def register(
     @kopf.on.event(GROUP, VERSION, "scheduledreports", registry=registry)
     async def on_schedule(event: kopf.RawEvent, memo: kopf.Memo, **_: object) -> None:
         manifest = dict(event["object"])
+        if event["type"] is None and key_of(manifest) in known_schedules:
+            inventory.see_relisted()
         if event["type"] == "DELETED":
             known_schedules.drop(key_of(manifest))
-        elif event["type"] is None:
-            known_schedules.put_listed(manifest)
         else:
             known_schedules.put(manifest)
         view = interest.in_schedule(manifest)

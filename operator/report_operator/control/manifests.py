@@ -18,26 +18,14 @@ class Manifests:
 
     def __init__(self) -> None:
         self._packed: dict[Key, tuple[int, bytes]] = {}
-        self._listed: set[Key] = set()
 
-    def put_listed(self, manifest: Json) -> None:
-        """Remember an object of a listing.
-
-        When it is named a second time there is a second listing: what only the first has named may have gone while
-        nobody watched, so all is forgotten and learnt anew.
-        """
-        key = key_of(manifest)
-        if key in self._listed:
-            self._packed.clear()
-            self._listed.clear()
-        self._listed.add(key)
-        self.put(manifest)
-
-    def put(self, manifest: Json) -> None:
-        """Remember an object, unless a newer state is known."""
+    def put(self, manifest: Json) -> bool:
+        """Remember an object, unless this or a newer state is known; return whether it was news."""
         known = self._packed.get(key_of(manifest))
-        if known is None or known[0] < _version(manifest):
+        is_news = known is None or known[0] < _version(manifest)
+        if is_news:
             self.amend(manifest)
+        return is_news
 
     def amend(self, manifest: Json) -> None:
         """Remember an object as it will be when what was decided about it is written."""
@@ -58,9 +46,13 @@ class Manifests:
         """Return how many objects are known."""
         return len(self._packed)
 
-    def keys(self, namespace: str) -> list[Key]:
-        """Return the keys of the objects of a namespace that are known."""
-        return [key for key in self._packed if key[0] == namespace]
+    def __contains__(self, key: Key) -> bool:
+        """Return whether the object is known."""
+        return key in self._packed
+
+    def keys(self, namespace: str | None = None) -> list[Key]:
+        """Return the keys of the objects that are known, of one namespace or all."""
+        return [key for key in self._packed if namespace in {None, key[0]}]
 
     def take(self, key: Key) -> Json | None:
         """Return the object and forget it; None when it is not known."""

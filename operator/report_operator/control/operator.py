@@ -13,13 +13,14 @@ import kopf
 
 from report_operator.cluster.client import Cluster
 from report_operator.cluster.errors import UnavailableError
-from report_operator.control import first_listing, handlers, health, logs, metrics, watching
+from report_operator.control import handlers, health, logs, metrics, watching
 from report_operator.control.actions import Actor
 from report_operator.control.admission import Admission
 from report_operator.control.children import Children
 from report_operator.control.clockwork import Clockwork
 from report_operator.control.config import Config, ConfigError
 from report_operator.control.controller import Controller, Key
+from report_operator.control.inventory import Inventory
 from report_operator.control.keys import Keys
 from report_operator.control.links import LinkMaker
 from report_operator.control.manifests import Manifests
@@ -85,18 +86,20 @@ class Operator:
         self.upkeep = Upkeep(cluster, link_maker, children, keys, instance=instance, now=utc_now)
         self._working = (self.reports, self.schedules, self.upkeep.controller)
         self._controllers = (*self._working, *(telling.controller for telling in self._tellings))
+        self.inventory = Inventory(cluster, self.known_schedules, schedules)
         self._followed = Reports(
             cluster, children, self.upkeep, self.policies, pending, keys=keys, queue=reports, schedules=schedules
         )
         self._endless = [
             asyncio.create_task(self._followed.follow(), name="reports"),
+            asyncio.create_task(self.inventory.follow(), name="inventory"),
             asyncio.create_task(self.policies.follow(), name="policies"),
             asyncio.create_task(self.clockwork.run(), name="clockwork"),
             asyncio.create_task(self.upkeep.clockwork.run(), name="upkeep"),
             asyncio.create_task(self._sweep(sweep), name="sweep"),
             asyncio.create_task(self.admission.follow(cluster.all_jobs), name="admission"),
         ]
-        self._starting = asyncio.create_task(self._start(cluster, config.workers), name="start")
+        self._starting = asyncio.create_task(self._start(config.workers), name="start")
 
     def _ring(self, key: Key) -> None:
         self.schedules.queue.add(key)
@@ -111,7 +114,7 @@ class Operator:
         for schedule in self.known_schedules.keys(namespace):
             self.schedules.queue.add(schedule)
 
-    async def _start(self, cluster: Cluster, workers: int) -> None:
+    async def _start(self, workers: int) -> None:
         await self.policies.listed.wait()
         self.reports.start(workers)
         # Before all Reports are known, a slot would seem to have none.
@@ -120,7 +123,7 @@ class Operator:
         for telling in self._tellings:
             telling.controller.start(workers)
         self.upkeep.start()
-        await first_listing.schedules_listed(cluster, self.known_schedules)
+        await self.inventory.listed.wait()
 
     async def _sweep(self, sweep: Sweep) -> None:
         await self.policies.listed.wait()  # They say how long files may be kept.
@@ -182,6 +185,7 @@ async def serve(config: Config) -> None:
             reports=operator.reports.queue,
             schedules=operator.schedules.queue,
             known_schedules=operator.known_schedules,
+            inventory=operator.inventory,
             admission=operator.admission,
             clockwork=operator.clockwork,
         )
