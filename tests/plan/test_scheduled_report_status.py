@@ -41,6 +41,29 @@ class TestStatus:
         world.operate()
         assert (world.status["lastRun"]["name"], world.status["lastRun"]["phase"]) == (apac, "Failed")
 
+    def test_a_report_that_somebody_deletes_does_not_run_for_ever(self) -> None:
+        world = World.of("2026-05-04 08:00", **HOURLY)
+        world.run("2026-05-04 09:05", succeed=False)
+        del world.reports[world.made[0]]
+        world.operate(to="2026-05-04 09:06")
+        assert world.status["active"] == []
+        assert world.status["lastRun"] == {
+            "name": world.made[0],
+            "slot": "2026-05-04T09:00:00Z",
+            "phase": "Cancelled",
+            "reason": "ReportDeleted",
+            "message": "The Report was deleted before the end of its run was seen.",
+            "startTime": "2026-05-04T09:00:00Z",
+        }
+        assert world.operate().status is None
+
+    def test_a_report_that_is_deleted_after_its_end_goes_on_to_tell_of_it(self) -> None:
+        world = World.of("2026-05-04 08:00", **HOURLY)
+        world.run("2026-05-04 09:05")
+        del world.reports[world.made[0]]
+        assert world.operate().status is None
+        assert world.status["lastRun"]["phase"] == "Succeeded"
+
     def test_lists_at_most_100_active_runs(self) -> None:
         world = World.of("2026-05-04 08:00", **MINUTELY)
         world.run("2026-05-04 10:00", succeed=False)

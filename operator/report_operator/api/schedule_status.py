@@ -30,6 +30,10 @@ class RunPhase(StrEnum):
     CANCELLED = "Cancelled"
 
 
+REPORT_DELETED = "ReportDeleted"
+"""Reason of a run whose Report is gone, and whose end was not seen before."""
+
+
 class LastRun(Model):
     """The run of the last slot, or by hand if that is later; of several variants, one that failed if there is one."""
 
@@ -40,7 +44,7 @@ class LastRun(Model):
     phase: RunPhase
     """Active, Succeeded, Failed or Cancelled."""
     reason: _Word | None = None
-    """Reason of its Report, when it has ended."""
+    """Reason of its Report, when it has ended; ReportDeleted when that was deleted before."""
     message: _Message | None = None
     """Message of its Report, when it has ended."""
     start_time: Time

@@ -7,13 +7,25 @@ from typing import Literal
 from report_operator.api.metadata import RECONCILE_ANNOTATION, Trigger
 from report_operator.api.report import Condition
 from report_operator.api.schedule_conditions import ScheduleConditionType, ScheduleReason
-from report_operator.api.schedule_status import ACTIVE_LIMIT, ActiveRun, LastRun, RunPhase, ScheduledReportStatus
+from report_operator.api.schedule_status import (
+    ACTIVE_LIMIT,
+    REPORT_DELETED,
+    ActiveRun,
+    LastRun,
+    RunPhase,
+    ScheduledReportStatus,
+)
 from report_operator.plan.schedule.child import Child
 from report_operator.plan.schedule.conclusion import Conclusion
 from report_operator.plan.schedule.subject import Subject
 
 _MESSAGE = 2048
 _PHASES = {phase.value: phase for phase in RunPhase}
+_DELETED = {
+    "phase": RunPhase.CANCELLED,
+    "reason": REPORT_DELETED,
+    "message": "The Report was deleted before the end of its run was seen.",
+}
 _TELLING = (RunPhase.SUCCEEDED, RunPhase.CANCELLED, RunPhase.ACTIVE, RunPhase.FAILED)
 """Of the variants of a slot the one whose phase is the last of these tells most."""
 
@@ -52,10 +64,15 @@ def of_conclusion(subject: Subject, conclusion: Conclusion, now: datetime) -> di
 
 
 def _last_run(known: LastRun | None, children: Sequence[Child]) -> LastRun | None:
-    """Return the run of the last slot; the one that was known, when its Report is gone and no later one is there."""
+    """Return the run of the last slot; the one that was known, when its Report is gone and no later one is there.
+
+    With its Report a run ends: the garbage collector deletes its Job.
+    """
     last = max(children, key=lambda child: (child.slot, _TELLING.index(_phase(child)), child.name), default=None)
-    if last is None or (known is not None and known.slot > last.slot):
-        return known
+    if known is not None and (last is None or known.slot > last.slot):
+        return known.model_copy(update=_DELETED) if known.phase is RunPhase.ACTIVE else known
+    if last is None:
+        return None
     ended = last.has_ended
     return LastRun(
         name=last.name,
