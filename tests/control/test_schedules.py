@@ -239,14 +239,19 @@ async def test_reports_are_owned_before_the_status_says_that_the_edit_was_seen(p
     assert await play.look() == ["scheduled_report", *["report", "patch_report"] * 2, "write_status"]
 
 
+def probed(play: Play, name: str = "weekly") -> Json:
+    """Return the manifest of a new ScheduledReport of the namespace whose destination is to be probed."""
+    known = play.cluster.manifest
+    hook = {"name": "portal", "webhook": {"url": "https://portal.example.com/"}}
+    template = {"spec": known["spec"]["template"]["spec"] | {"destinations": [hook]}}
+    metadata = known["metadata"] | {"name": name, "uid": f"uid-of-{name}"}
+    return known | {"metadata": metadata, "spec": known["spec"] | {"template": template}, "status": {}}
+
+
 @pytest.mark.requirement("D9")
 async def test_a_probe_is_one_job_whose_answer_is_read_until_it_is_there() -> None:
     play = Play()
-    hook = {"name": "portal", "webhook": {"url": "https://portal.example.com/"}}
-    spec = play.cluster.manifest["spec"]
-    template = {"spec": spec["template"]["spec"] | {"destinations": [hook]}}
-    changed = {"spec": spec | {"template": template}, "status": {}}
-    play.cluster.manifest = play.cluster.manifest | changed
+    play.cluster.manifest = probed(play)
     assert [call for call in await play.look() if call != "create_event"] == [
         "scheduled_report",
         "create_job",
@@ -278,13 +283,39 @@ async def test_a_probe_is_one_job_whose_answer_is_read_until_it_is_there() -> No
 async def test_a_thousand_new_schedules_make_no_thousand_pods(*, elsewhere: int, beside: int, begins: bool) -> None:
     """Nor do those of one namespace keep all others waiting."""
     play = Play()
-    hook = {"name": "portal", "webhook": {"url": "https://portal.example.com/"}}
-    spec = play.cluster.manifest["spec"]
-    template = {"spec": spec["template"]["spec"] | {"destinations": [hook]}}
-    play.cluster.manifest = play.cluster.manifest | {"spec": spec | {"template": template}, "status": {}}
+    play.cluster.manifest = probed(play)
     play.reconciler.probing.update((f"team-b{number}", "other") for number in range(elsewhere))
     play.reconciler.probing.update(("team-a", f"other-{number}") for number in range(beside))
     assert ("create_job" in await play.look()) is begins
     if not begins:
         play.reconciler.probing.clear()
         assert "create_job" in await play.look()
+
+
+async def test_new_schedules_of_a_moment_begin_no_more_probes_than_there_are_places() -> None:
+    play = Play()
+    names = [f"new-{number}" for number in range(PROBES_OF_NAMESPACE + 1)]
+    for name in names:
+        play.reconciler.known.put(probed(play, name))
+    await asyncio.gather(*(play.reconciler.reconcile(("team-a", name)) for name in names))
+    assert (len(play.cluster.jobs), len(play.reconciler.probing)) == (PROBES_OF_NAMESPACE, PROBES_OF_NAMESPACE)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"spec": {"suspend": True}},
+        {"spec": {"timeZone": "Mars/Olympus"}},
+        {"metadata": {"deletionTimestamp": "2026-05-04T08:01:00Z"}},  # and some finalizer keeps it
+    ],
+)
+async def test_a_schedule_that_is_left_during_its_probe_gives_its_place_back(left: Json) -> None:
+    play = Play()
+    play.cluster.manifest = probed(play)
+    await play.look()
+    assert play.reconciler.probing == {KEY}
+    known = play.cluster.manifest
+    metadata = known["metadata"] | {"generation": 2, "resourceVersion": "9"} | left.get("metadata", {})
+    play.reconciler.known.put(known | {"metadata": metadata, "spec": known["spec"] | left.get("spec", {})})
+    await play.look()
+    assert play.reconciler.probing == set()

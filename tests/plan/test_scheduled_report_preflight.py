@@ -1,6 +1,7 @@
 """When the destinations of a schedule are probed, and what becomes of the schedule meanwhile."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -217,6 +218,53 @@ class TestPreflight:
         play.edit(suspend=False)
         play.operate()
         assert (len(play.probes), condition(play, "Ready")) == (1, ("False", "Probing"))
+
+    @pytest.mark.parametrize(
+        ("left", "back"),
+        [
+            ({"suspend": True}, {"suspend": False}),
+            ({"timeZone": "Mars/Olympus"}, {"timeZone": "UTC"}),
+            ({"concurrencyPolicy": "Whatever"}, {"concurrencyPolicy": "Allow"}),
+        ],
+    )
+    def test_a_schedule_that_is_left_during_its_probe_holds_no_place_and_is_probed_anew(
+        self, left: Json, back: Json
+    ) -> None:
+        """Nobody looks at the Job any more, whose answer would be an old one anyway."""
+        play = world(HOOK)
+        play.operate()
+        play.edit(**left)
+        play.operate(to="2026-05-04 08:00:05")
+        assert "preflight" not in play.status
+        play.edit(**back)
+        play.operate(to="2026-05-04 08:59:50")
+        assert (len(set(play.probes)), condition(play, "Ready")) == (2, ("False", "Probing"))
+        play.now = utc("2026-05-04 09:00:05")
+        answer(play)
+        assert (play.slots(), play.status["missed"]["count"]) == (["05-04 09:00"], 0)
+
+    @pytest.mark.parametrize("ended", [answer, refuse])
+    def test_what_a_probe_has_found_is_kept_while_a_schedule_is_suspended(self, ended: Callable[[World], None]) -> None:
+        play = world(HOOK)
+        play.operate()
+        ended(play)
+        found = play.status["preflight"]
+        play.edit(suspend=True)
+        play.operate()
+        assert play.status["preflight"] == found
+
+    def test_one_that_waits_for_its_turn_after_an_edit_holds_no_place_meanwhile(self) -> None:
+        """Else schedules that are edited during their probes could wait for each other."""
+        play = world(HOOK)
+        play.operate()
+        play.edit(template=template(HOOK | {"webhook": {"url": "https://other.example.com/"}}))
+        play.has_place = False
+        play.operate()
+        assert ("preflight" in play.status, condition(play, "Ready")) == (False, ("False", "Probing"))
+        play.has_place = True
+        play.operate()
+        answer(play)
+        assert (len(set(play.probes)), condition(play, "Ready")) == (2, ("True", "Scheduled"))
 
     def test_a_probe_that_waits_for_its_turn(self) -> None:
         play = world(HOOK)

@@ -78,9 +78,7 @@ class ScheduleReconciler:
             self.probing.discard(key)
             return Next()
         facts, decision = await self._create_reports(await self._facts(manifest))
-        probed = (decision.status or facts.subject.status).preflight
-        is_probing = probed is not None and probed.state is ProbeState.PROBING
-        (self.probing.add if is_probing else self.probing.discard)(key)
+        (self.probing.add if _is_probing(facts.subject, decision) else self.probing.discard)(key)
         self.clockwork.set(key, decision.wake_at)
         if decision.status is not None and decision.only_creates and self.telling.has_to_wait:
             self.known.amend({**manifest, "status": decision.status.to_wire()})
@@ -140,6 +138,8 @@ class ScheduleReconciler:
         """
         while True:
             decision = decide(facts)
+            if decision.probe is not None:  # before anybody else asks for a place
+                self.probing.add((facts.subject.metadata.namespace, facts.subject.metadata.name))
             refusals = await self._create_all((*decision.creations, *self._probe_jobs(facts, decision)))
             if not refusals:
                 return facts, decision
@@ -227,6 +227,13 @@ class ScheduleReconciler:
             await self.cluster.create_event(event.of_schedule(subject, announcement, self.instance, self.now()))
         except ClusterError as error:
             logger.info("an Event could not be recorded: %s", error, extra=about)
+
+
+def _is_probing(subject: Subject, decision: Decision) -> bool:
+    """Return whether a probe is on its way; nobody waits for that of a ScheduledReport that is being deleted."""
+    probed = (decision.status or subject.status).preflight
+    is_deleted = subject.metadata.deletion_timestamp is not None
+    return probed is not None and probed.state is ProbeState.PROBING and not is_deleted
 
 
 def _answer(message: str) -> ProbeAnswer | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from report_operator.api.conditions import Reason
 from report_operator.api.metadata import Trigger
-from report_operator.api.schedule import CatchUpPolicy, ConcurrencyPolicy, ScheduledReportSpec
+from report_operator.api.schedule import ScheduledReportSpec
 from report_operator.api.schedule_conditions import ScheduleConditionType, ScheduleReason, SlotReason
 from report_operator.api.schedule_status import ScheduledReportStatus, Tally
 from report_operator.plan.facts import Announcement
@@ -92,7 +92,7 @@ def _preflight(facts: Facts, concluded: Conclusion) -> Look:
     """Return what is known of the destinations; nothing is sent while a schedule is suspended or refused."""
     spec = facts.subject.spec
     if spec is None or not concluded.is_accepted or concluded.reason is ScheduleReason.SUSPENDED:
-        return Look(facts.subject.status.preflight)
+        return Look(preflight.lasting(facts.subject.status.preflight))
     return preflight.look(facts, spec)
 
 
@@ -146,23 +146,24 @@ def _followed(facts: Facts, following: Following) -> Fields:
 
 
 def _run_slots(draft: Draft, following: Following, followed: Fields) -> Fields:
-    """Start what is due, then what waits for its turn; return the fields of the status that follow from it."""
+    """Start what waits for its turn and what is due; return the fields of the status that follow from it."""
     facts, spec, timing = draft.facts, draft.spec, draft.timing
     begun = _begun(facts)
     found = due(timing, spec, following.anchor, facts.now, begun)
-    in_turn = spec.catch_up.policy is CatchUpPolicy.ALL and spec.concurrency_policy is not ConcurrencyPolicy.ALLOW
-    for slot in found.on_time if in_turn else (*found.late, *found.on_time):
-        draft.start_slot(slot)
-    waiting = sorted({*followed["catch_up"], *(found.late if in_turn else ())})
-    surplus = [slot for slot in waiting if slot not in begun][: -spec.catch_up.limit]
-    missed = _missed_by_limit(_missed_by_outage(followed["missed"], found, spec), surplus)
     horizon = facts.now - timing.delay
+    waited = backlog.still_due(spec, followed["catch_up"], horizon, begun)
+    line = backlog.line(draft, waited.late, found)
+    waiting = backlog.catch_up(draft, line, begun)
+    for slot in sorted({*found.late, *found.on_time}.difference(line)):
+        draft.start_slot(slot)
+    surplus = waiting[: -spec.catch_up.limit]
+    missed = _missed_by_outage(_missed_by_outage(followed["missed"], waited, spec), found, spec)
     applied_schedule = following.applied.model_copy(update={"decided_until": found.last} if found.last else {})
     next_slot = timing.slots.next(max(following.anchor, horizon))
     return {
         "applied_schedule": applied_schedule,
-        "missed": missed,
-        "catch_up": backlog.catch_up(draft, [slot for slot in waiting if slot not in surplus], begun),
+        "missed": _missed_by_limit(missed, surplus),
+        "catch_up": waiting[len(surplus) :],
         "backfill": backlog.backfill(draft, horizon, is_other=following.is_other),
         "next_run_time": next_slot + timing.delay if next_slot is not None else None,
         "next_period": timing.period_of(next_slot) if next_slot is not None else None,

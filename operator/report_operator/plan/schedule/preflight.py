@@ -68,6 +68,14 @@ def look(facts: Facts, spec: ScheduledReportSpec) -> Look:
     return _of_probe(facts, known, now) if known.state is ProbeState.PROBING else _of_failure(facts, known, now)
 
 
+def lasting(known: Probed | None) -> Probed | None:
+    """Return what stays known where nobody looks at the Job of a probe: not that it is on its way.
+
+    A state that nobody ends would hold the place of a probe for ever, and be taken for one that gives no answer later.
+    """
+    return known if known is not None and known.state is not ProbeState.PROBING else None
+
+
 def manifest(
     subject: Subject, spec: ScheduledReportSpec, probed: Probed, rules: Rules, defaults: job.RunDefaults
 ) -> Any:
@@ -148,7 +156,7 @@ def _was_accepted(subject: Subject) -> bool:
 
 def _begin(facts: Facts, what: str, attempt: int, now: datetime) -> Look:
     if not facts.has_place:
-        return Look(facts.subject.status.preflight, _WAITING, now + POLL)
+        return Look(lasting(facts.subject.status.preflight), _WAITING, now + POLL)
     probed = Probed(destinations=what, state=ProbeState.PROBING, attempt=attempt, time=now)
     return _refused(facts, probed, now) or Look(probed, _PROBING, now + POLL, probed)
 
