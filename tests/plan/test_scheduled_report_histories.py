@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from report_operator.plan.schedule import timing as under_test
+from report_operator.plan.schedule.child import Child
 from report_operator.plan.scheduled_report import decide
 from tests.support.schedules import CrashError, World, utc
 
@@ -242,17 +243,20 @@ TestHistories = pytest.mark.requirement("A4", "D4", "E2")(Histories.TestCase)
 @pytest.mark.parametrize("catch_up", ["None", "Latest", "All"])
 @settings(max_examples=40)
 @given(
+    deadline=st.sampled_from([None, "30m"]),
     steps=st.lists(
         st.tuples(st.sampled_from([1, 59, 300, 600, 1800]), st.sampled_from(["look", "look", "killed", "end", "away"])),
         min_size=1,
         max_size=40,
-    )
+    ),
 )
 def test_each_slot_is_run_skipped_missed_or_waits_and_runs_overlap_only_when_they_may(
-    policy: str, catch_up: str, steps: list[tuple[int, str]]
+    policy: str, catch_up: str, deadline: str | None, steps: list[tuple[int, str]]
 ) -> None:
     catching = {"policy": catch_up, "limit": 3}
-    world = World.of("2026-05-04 08:00", schedule=["*/10 * * * *"], concurrencyPolicy=policy, catchUp=catching)
+    spec: dict[str, Any] = {"startingDeadline": deadline} if deadline else {}
+    spec |= {"schedule": ["*/10 * * * *"], "concurrencyPolicy": policy, "catchUp": catching}
+    world = World.of("2026-05-04 08:00", **spec, history={"failed": 1000})
     world.operate()
     for seconds, what in steps:
         world.now += timedelta(seconds=seconds)
@@ -269,3 +273,12 @@ def test_each_slot_is_run_skipped_missed_or_waits_and_runs_overlap_only_when_the
             others = status["missed"]["count"] + status["skipped"]["count"] + len(status["catchUp"])
             assert len(world.made) + others == len(passed)
             assert len(set(world.made_for)) == len(world.made_for)
+            assert world.made_for == sorted(world.made_for)
+            assert deadline is None or all(lateness(world, name) <= timedelta(minutes=30) for name in world.made)
+            assert catch_up != "All" or all(lateness(world, name) <= MINUTE for name in world.cancelled)
+
+
+def lateness(world: World, name: str) -> timedelta:
+    """Return how long after its slot a Report was made."""
+    report = Child.from_manifest(world.reports[name])
+    return report.created_at - timedelta(seconds=1) - report.slot

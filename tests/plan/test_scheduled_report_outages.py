@@ -1,12 +1,13 @@
 """What is made up for after the operator was down, and what it arrives at when it was killed."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.support.schedules import HOURLY, MINUTELY, TWO, CrashError, World, utc
 
+ALL: dict[str, Any] = {**HOURLY, "catchUp": {"policy": "All"}, "concurrencyPolicy": "Forbid"}
 DEADLINE = "StartingDeadlineExceeded"
 
 
@@ -105,6 +106,118 @@ class TestOutage:
         world.operate(to="2026-05-04 13:30")
         assert world.status["catchUp"] == ["2026-05-04T12:00:00Z", "2026-05-04T13:00:00Z"]
         assert world.status["missed"]["count"] == 2  # 10:00 gave way, 11:00 was beyond the limit at once
+
+
+def after_outage(**spec: Any) -> World:
+    """Return a world in which an operator is back at 13:30, and 09:00 to 13:00 are to be made up for one by one."""
+    world = World.of("2026-05-04 08:00", **ALL | spec)
+    world.operate()
+    world.operate(to="2026-05-04 13:30")
+    return world
+
+
+def go_on(world: World, until: str, *, phase: str = "Succeeded") -> None:
+    """Let time pass while each run takes 40 minutes."""
+    while world.now < utc(until):
+        world.now += timedelta(minutes=10)
+        for name in world.active():
+            made = datetime.fromisoformat(world.reports[name]["metadata"]["creationTimestamp"])
+            if world.now - made >= timedelta(minutes=39):
+                world.end(name, phase)
+        world.operate()
+
+
+class TestInTurn:
+    """With catchUp All, and runs that may not overlap."""
+
+    @pytest.mark.parametrize("policy", ["Forbid", "Replace"])
+    def test_slots_that_come_meanwhile_are_at_the_end_of_the_line(self, policy: str) -> None:
+        world = after_outage(concurrencyPolicy=policy)
+        go_on(world, "2026-05-04 23:50")
+        assert world.made_for == [utc(f"2026-05-04 {hour:02}:00") for hour in range(9, 24)]
+        assert (world.cancelled, world.status["catchUp"]) == ([], [])
+        assert (world.status["missed"]["count"], world.status["skipped"]["count"]) == (0, 0)
+
+    @pytest.mark.parametrize("policy", ["Forbid", "Replace"])
+    def test_a_slot_waits_for_the_last_of_an_outage(self, policy: str) -> None:
+        world = World.of("2026-05-04 08:00", **ALL | {"concurrencyPolicy": policy})
+        world.operate()
+        world.operate(to="2026-05-04 09:30")
+        world.operate(to="2026-05-04 10:00")
+        assert (world.slots(), world.status["catchUp"]) == (["05-04 09:00"], ["2026-05-04T10:00:00Z"])
+        world.end_all()
+        world.operate()
+        assert (world.slots(), world.status["catchUp"]) == (["05-04 09:00", "05-04 10:00"], [])
+
+    def test_the_slot_at_which_the_operator_is_back_comes_last(self) -> None:
+        """The limit is for those of the outage; it is not one of them."""
+        world = World.of("2026-05-04 08:00", **ALL | all_of(2))
+        world.operate()
+        world.operate(to="2026-05-04 11:00")
+        assert world.slots() == ["05-04 09:00"]
+        assert world.status["catchUp"] == ["2026-05-04T10:00:00Z", "2026-05-04T11:00:00Z"]
+        assert world.status["missed"]["count"] == 0
+
+    def test_nothing_waits_when_the_schedule_has_caught_up(self) -> None:
+        world = World.of("2026-05-04 08:00", **ALL)
+        world.operate()
+        world.operate(to="2026-05-04 09:30")
+        world.end_all()
+        for hour in (10, 11):
+            world.operate(to=f"2026-05-04 {hour}:00")
+        assert (world.slots(), world.status["catchUp"]) == (["05-04 09:00", "05-04 10:00"], [])
+        assert (world.status["skipped"]["count"], world.status["skipped"]["reason"]) == (1, "AlreadyRunning")
+
+    def test_runs_that_take_longer_than_the_time_between_slots_stay_behind_by_the_limit(self) -> None:
+        world = World.of("2026-05-04 08:00", **{**ALL, **all_of(2), "schedule": ["*/30 * * * *"]})
+        world.operate()
+        world.operate(to="2026-05-04 09:45")
+        go_on(world, "2026-05-04 23:45")
+        assert world.made_for == sorted(world.made_for)
+        waiting, missed = world.status["catchUp"], world.status["missed"]["count"]
+        assert world.made_for[-1] == utc("2026-05-04 23:00")
+        assert len(world.made) + len(waiting) + missed == len(range(8 * 60 + 30, 24 * 60, 30))
+        assert (world.status["skipped"]["count"], world.status["missed"]["reason"]) == (0, "OperatorUnavailable")
+
+    def test_all_of_them_start_when_runs_may_overlap_after_all(self) -> None:
+        world = after_outage()
+        world.edit(concurrencyPolicy="Allow")
+        world.operate(to="2026-05-04 14:00")
+        assert world.slots() == [f"05-04 {hour:02}:00" for hour in range(9, 15)]
+        assert world.status["catchUp"] == []
+
+    def test_failures_are_counted_as_those_on_time_are(self) -> None:
+        world = World.of("2026-05-04 07:00", **ALL, stopAfter=4)
+        world.operate()
+        world.operate(to="2026-05-04 08:00")
+        world.end_all()
+        world.operate(to="2026-05-04 10:30")
+        go_on(world, "2026-05-04 18:00", phase="Failed")
+        assert world.slots() == [f"05-04 {hour:02}:00" for hour in (8, 9, 10, 11, 12)]
+        assert world.status["failures"]["inARow"] == 4
+        assert world.status["conditions"][0]["reason"] == "StoppedAfterFailures"
+
+    def test_those_that_have_waited_beyond_the_deadline_are_missed(self) -> None:
+        world = after_outage(startingDeadline="4h35m")
+        world.operate(to="2026-05-04 14:36")
+        assert world.status["catchUp"] == [f"2026-05-04T{hour}:00:00Z" for hour in (11, 12, 13, 14)]
+        assert (world.status["missed"]["count"], world.status["missed"]["reason"]) == (1, DEADLINE)
+        world.end_all()
+        world.operate(to="2026-05-04 16:35")
+        assert world.slots()[1:] == ["05-04 12:00"]  # that of 11:00 could not start, it is not there to wait for
+        assert world.status["missed"]["count"] == 2
+
+    @pytest.mark.parametrize("policy", ["None", "Latest"])
+    def test_those_that_wait_are_missed_when_they_are_not_asked_for_any_more(self, policy: str) -> None:
+        world = after_outage()
+        world.edit(catchUp={"policy": policy})
+        world.end_all()
+        world.operate(to="2026-05-04 13:40")
+        assert (world.slots(), world.status["catchUp"]) == (["05-04 09:00"], [])
+        assert (world.status["missed"]["count"], world.status["missed"]["reason"]) == (4, "OperatorUnavailable")
+        assert f"catchUp is {policy}" in world.status["missed"]["message"]
+        world.operate(to="2026-05-04 14:00")
+        assert world.slots() == ["05-04 09:00", "05-04 14:00"]
 
 
 class TestCrash:

@@ -5,9 +5,12 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 
 from report_operator.api.metadata import Trigger
-from report_operator.api.schedule import Backfill, ConcurrencyPolicy
+from report_operator.api.schedule import Backfill, CatchUpPolicy, ConcurrencyPolicy, ScheduledReportSpec
+from report_operator.api.schedule_conditions import SlotReason
 from report_operator.api.schedule_status import BackfillProgress
+from report_operator.plan.schedule.child import Child
 from report_operator.plan.schedule.draft import Draft
+from report_operator.plan.schedule.due import ON_TIME, Due, deadline
 from report_operator.plan.schedule.errors import ScheduleError
 from report_operator.plan.schedule.timing import Timing, slots_of
 from report_operator.plan.schedule.window import period_of
@@ -20,18 +23,57 @@ _LOOKED_AT = 5 * BACKFILL_SLOTS
 """Most slots that are looked at to find those whose period lies in the range."""
 
 
-def catch_up(draft: Draft, waiting: Iterable[datetime], begun: Collection[datetime]) -> list[datetime]:
-    """Start slots of an outage, earliest first, each when no run is left; return those that still wait.
+def still_due(
+    spec: ScheduledReportSpec, waiting: Collection[datetime], horizon: datetime, begun: Collection[datetime]
+) -> Due:
+    """Return what becomes of slots that wait for their turn: they are late, or have come to be missed.
+
+    They are missed beyond the deadline, and all of them when `catchUp` does not ask for each slot any more. `begun`:
+    slots that have some of their Reports; they get the others.
+    """
+    is_wanted = spec.catch_up.policy is CatchUpPolicy.ALL
+    late = [slot for slot in waiting if slot in begun or (is_wanted and horizon - slot <= deadline(spec))]
+    return Due(
+        late=tuple(late),
+        missed=len(waiting) - len(late),
+        last_missed=max(set(waiting).difference(late), default=None),
+        reason=SlotReason.STARTING_DEADLINE_EXCEEDED if is_wanted else SlotReason.OPERATOR_UNAVAILABLE,
+    )
+
+
+def line(draft: Draft, waiting: Iterable[datetime], found: Due) -> list[datetime]:
+    """Return the slots that run one by one, earliest first: those that wait, and those of an outage.
+
+    As long as one of them waits or runs, slots that come on time are at the end of the line. Started at once they would
+    be skipped by Forbid, cancel those before by Replace, and their success would hide the failures of those before.
+    """
+    spec = draft.spec
+    if spec.catch_up.policy is not CatchUpPolicy.ALL or spec.concurrency_policy is ConcurrencyPolicy.ALLOW:
+        return sorted(waiting)
+    behind = {*waiting, *found.late}
+    if behind or any(_is_late(child, draft.timing) for child in draft.active(Trigger.SCHEDULED)):
+        return sorted(behind.union(found.on_time))
+    return []
+
+
+def catch_up(draft: Draft, line: Iterable[datetime], begun: Collection[datetime]) -> list[datetime]:
+    """Start slots of the line, each when no run is left, or all when runs may overlap; return those that still wait.
 
     `begun`: slots that have some of their Reports.
     """
     still: list[datetime] = []
-    for slot in waiting:
-        if slot in begun or not draft.active():
+    may_overlap = draft.spec.concurrency_policy is ConcurrencyPolicy.ALLOW
+    for slot in line:
+        if may_overlap or slot in begun or not draft.active():
             draft.start(draft.runs(Trigger.SCHEDULED, slot), draft.timing.period_of(slot))
         else:
             still.append(slot)
     return still
+
+
+def _is_late(child: Child, timing: Timing) -> bool:
+    """Return whether a run was started to make up for an outage, or after one that was."""
+    return child.created_at - child.slot > timing.delay + ON_TIME
 
 
 def backfill(draft: Draft, until: datetime, *, is_other: bool) -> BackfillProgress | None:

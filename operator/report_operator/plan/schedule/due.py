@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from report_operator.api.fields import parse_duration
 from report_operator.api.schedule import CatchUpPolicy, ScheduledReportSpec
 from report_operator.api.schedule_conditions import SlotReason
+from report_operator.plan.schedule.hold import Hold
 from report_operator.plan.schedule.timing import Timing
 
 ON_TIME = timedelta(minutes=1)
@@ -22,7 +23,7 @@ class Due:
     on_time: tuple[datetime, ...] = ()
     """To be run."""
     late: tuple[datetime, ...] = ()
-    """To be run although an outage delayed them."""
+    """To be run although an outage, or a hold, delayed them."""
     last: datetime | None = None
     """The last slot of the span; None when it has none."""
     missed: int = 0
@@ -31,10 +32,18 @@ class Due:
     """Why that one was missed."""
 
 
-def due(timing: Timing, spec: ScheduledReportSpec, anchor: datetime, now: datetime, begun: Collection[datetime]) -> Due:
+def due(
+    timing: Timing,
+    spec: ScheduledReportSpec,
+    anchor: datetime,
+    now: datetime,
+    begun: Collection[datetime],
+    hold: Hold | None = None,
+) -> Due:
     """Return what becomes of the slots later than `anchor` whose time to start has come.
 
     `begun`: slots that have some of their Reports. They get the others, so that a crash in between changes nothing.
+    `hold`: the slots within it are run whatever `catchUp.policy` says of outages, the latest `catchUp.limit` of them.
     """
     horizon = now - timing.delay
     total = timing.slots.count(anchor, horizon)
@@ -42,19 +51,31 @@ def due(timing: Timing, spec: ScheduledReportSpec, anchor: datetime, now: dateti
         return Due()
     known = timing.slots.latest(anchor, horizon, most=_MOST_ON_TIME + spec.catch_up.limit)
     on_time = [slot for slot in known if horizon - slot <= ON_TIME]
-    wanted = [*_caught_up(spec, known[: len(known) - len(on_time)], bool(on_time)), *on_time]
-    in_time = {slot for slot in wanted if horizon - slot <= _deadline(spec)}
+    late = known[: len(known) - len(on_time)]
+    held = [slot for slot in late if _is_held(slot + timing.delay, hold, now)]
+    wanted = [*_caught_up(spec, late, bool(on_time)), *held[-spec.catch_up.limit :], *on_time]
+    in_time = {slot for slot in wanted if horizon - slot <= deadline(spec)}
     going_on = {slot for slot in begun if anchor < slot <= horizon and slot in timing.slots}
     run = in_time | going_on
     last_missed = next((s for s in timing.slots.until(horizon) if s not in run), None) if total > len(run) else None
+    reason = SlotReason.OPERATOR_UNAVAILABLE
+    if last_missed in wanted:
+        reason = SlotReason.STARTING_DEADLINE_EXCEEDED
+    elif last_missed is not None and hold is not None and _is_held(last_missed + timing.delay, hold, now):
+        reason = hold.reason
     return Due(
         on_time=tuple(sorted(run.intersection(on_time) | going_on)),
         late=tuple(sorted(run.difference(on_time) - going_on)),
         last=known[-1],
         missed=total - len(run),
         last_missed=last_missed,
-        reason=SlotReason.STARTING_DEADLINE_EXCEEDED if last_missed in wanted else SlotReason.OPERATOR_UNAVAILABLE,
+        reason=reason,
     )
+
+
+def _is_held(start: datetime, hold: Hold | None, now: datetime) -> bool:
+    """Return whether a run is late because of the hold alone: it was not before, and is on time counted from its end."""
+    return hold is not None and hold.since - ON_TIME <= start <= hold.until and now - hold.until <= ON_TIME
 
 
 def _caught_up(spec: ScheduledReportSpec, late: list[datetime], any_on_time: bool) -> list[datetime]:
@@ -66,5 +87,6 @@ def _caught_up(spec: ScheduledReportSpec, late: list[datetime], any_on_time: boo
     return []
 
 
-def _deadline(spec: ScheduledReportSpec) -> timedelta:
+def deadline(spec: ScheduledReportSpec) -> timedelta:
+    """Return how long after its time a run may start."""
     return parse_duration(spec.starting_deadline) if spec.starting_deadline else timedelta.max
