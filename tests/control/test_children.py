@@ -1,20 +1,34 @@
 """What is remembered of the Reports of ScheduledReports, and which news of them is worth a look."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+from report_operator.api.metadata import Trigger
 from report_operator.control.children import Children
+from report_operator.plan.schedule import names as names_of
 
 Json = dict[str, Any]
 SCHEDULE = ("team-a", "weekly")
 
 
-def report(name: str = "weekly-1", namespace: str = "team-a", phase: str = "", **metadata: Any) -> Json:
+def name(number: int) -> str:
+    """Return the name of the Report of a slot."""
+    return names_of.of_run("weekly", "uid", Trigger.SCHEDULED, "", slot=slot(number), token="")
+
+
+def slot(number: int) -> datetime:
+    return datetime(2026, 5, 4, number, tzinfo=UTC)
+
+
+def report(number: int = 1, namespace: str = "team-a", phase: str = "", **metadata: Any) -> Json:
     labels = {
         "app.kubernetes.io/managed-by": "report-operator",
         "report-operator.io/schedule": "weekly",
         "report-operator.io/schedule-uid": "uid",
+        "report-operator.io/trigger": "scheduled",
     }
-    base = {"name": name, "namespace": namespace, "labels": labels, "creationTimestamp": "2026-05-04T06:00:00Z"}
+    base = {"name": name(number), "namespace": namespace, "labels": labels, "creationTimestamp": "2026-05-04T06:00:00Z"}
+    base["annotations"] = {"report-operator.io/slot": names_of.rfc3339(slot(number))}
     return {"metadata": base | metadata, "status": {"phase": phase} if phase else {}}
 
 
@@ -55,6 +69,7 @@ class TestChildren:
         assert children.put(report(labels={})) is None
         copied = {"report-operator.io/schedule": "weekly", "report-operator.io/schedule-uid": "uid"}
         assert children.put(report(labels=copied)) is None
+        assert children.put(report(name="a-copy")) is None
         assert names(children) == []
 
     def test_labels_copied_into_another_namespace_are_another_matter(self) -> None:
@@ -64,20 +79,20 @@ class TestChildren:
 
     def test_what_a_listing_does_not_name_is_gone(self) -> None:
         children = Children()
-        for name in ("weekly-1", "weekly-2"):
-            children.put(report(name))
+        for number in (1, 2):
+            children.put(report(number))
         children.begin_listing()
-        children.put(report("weekly-2"))
-        children.put(report("weekly-3"))
-        assert names(children) == ["weekly-1", "weekly-2", "weekly-3"]
+        children.put(report(2))
+        children.put(report(3))
+        assert names(children) == [name(1), name(2), name(3)]
         children.end_listing()
-        assert names(children) == ["weekly-2", "weekly-3"]
+        assert names(children) == [name(2), name(3)]
 
     def test_a_listing_that_was_broken_off_forgets_nothing(self) -> None:
         children = Children()
-        children.put(report("weekly-1"))
+        children.put(report(1))
         children.begin_listing()
         children.begin_listing()
-        children.put(report("weekly-1"))
+        children.put(report(1))
         children.end_listing()
-        assert names(children) == ["weekly-1"]
+        assert names(children) == [name(1)]

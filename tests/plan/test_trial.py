@@ -15,6 +15,7 @@ from report_operator.plan.policy import Rules
 from report_operator.plan.relay import MailRelay
 from report_operator.plan.report import decide
 from report_operator.plan.subject import Subject
+from report_operator.plan.upkeep import is_made_by_us
 from tests.support.objects import NOW, SPEC, UID, facts, job, ordered, pod, report, running
 from tests.support.schedules import DAILY, TWO, CrashError, World
 
@@ -167,6 +168,16 @@ class TestOfAReport:
         links = Links(expires_at=NOW, uploads={})
         written = secret.manifest(subject, ordered(subject), links)["stringData"]["request.json"]
         assert Request.model_validate_json(written).is_test is is_test
+
+
+class TestWhose:
+    def test_a_test_is_ours_and_what_a_user_copies_from_it_is_not(self) -> None:
+        manifest = made(decide(at_work())).manifest
+        copied = {**manifest, "metadata": {**manifest["metadata"], "name": "mine"}}
+        orphan = {**manifest, "metadata": {**manifest["metadata"], "ownerReferences": []}}
+        unlabelled = {**manifest, "metadata": {**manifest["metadata"], "labels": {}}}
+        assert is_made_by_us(manifest)
+        assert not any(is_made_by_us(each) for each in (copied, orphan, unlabelled, report()))
 
 
 class TestOfASchedule:

@@ -99,6 +99,16 @@ class TestExpiry:
         expire(team, name)
         eventually(lambda: True if not is_there(team, name) else None, PATIENCE, f"{name} is deleted")
 
+    def test_a_users_copy_of_one_of_a_schedule_stays(self, team: Team) -> None:
+        made = team.get("reports", self.scheduled(team, "1"))
+        kept = {field: made["metadata"][field] for field in ("labels", "annotations")}
+        copied = {"apiVersion": made["apiVersion"], "kind": "Report", "spec": made["spec"]}
+        team.post("reports", copied | {"metadata": {"name": "copy", **kept}})
+        team.finish("copy")
+        team.wait("copy", "Succeeded")
+        expire(team, "copy")
+        assert team.wait("copy", "Expired")["phase"] == "Expired"
+
     def scheduled(self, team: Team, token: str) -> str:
         """Have a ScheduledReport make a Report, and play its run; return its name."""
         note = {"report-operator.io/run-now": token}

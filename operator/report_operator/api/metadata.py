@@ -45,6 +45,8 @@ TRIGGER_LABEL = f"{GROUP}/trigger"
 """What a Report was made for: a `Trigger`. Absent on Reports that users make."""
 SLOT_ANNOTATION = f"{GROUP}/slot"
 """The nominal time of a Report's slot, or when a manual run was asked for (RFC 3339, UTC)."""
+NOTICE_ANNOTATION = f"{GROUP}/notice"
+"""On the Report of a notice: which one of its ScheduledReport it is."""
 
 RUN_NOW_ANNOTATION = f"{GROUP}/run-now"
 """On a ScheduledReport: any new value starts a run; on the Reports of that run, or of a test, the value."""

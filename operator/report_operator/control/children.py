@@ -62,10 +62,8 @@ class Children:
             del self._families[namespace, uid]
 
 
-def _schedule_of(manifest: Json) -> Key | None:
-    """Return the ScheduledReport; None when somebody has removed the label."""
-    name = manifest["metadata"]["labels"].get(SCHEDULE_LABEL)
-    return (manifest["metadata"]["namespace"], name) if name else None
+def _schedule_of(manifest: Json) -> Key:
+    return manifest["metadata"]["namespace"], manifest["metadata"]["labels"][SCHEDULE_LABEL]
 
 
 def _outline(child: Child) -> tuple[str, bool, bool, bool]:

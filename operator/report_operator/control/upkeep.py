@@ -22,10 +22,10 @@ from report_operator.control.links import LinkMaker
 from report_operator.plan import event, links, names, retention
 from report_operator.plan.facts import Announcement
 from report_operator.plan.schedule import history
-from report_operator.plan.schedule.child import Child, is_test, maker_of
+from report_operator.plan.schedule.child import Child, maker_of
 from report_operator.plan.schedule.subject import Subject as Schedule
 from report_operator.plan.subject import Subject
-from report_operator.plan.upkeep import Kept, Step
+from report_operator.plan.upkeep import Kept, Step, is_made_by_us
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +101,9 @@ class Upkeep:
     async def _is_last_good(self, manifest: Json) -> bool:
         """Return whether the ScheduledReport of a Report keeps it whatever its age."""
         uid, (namespace, _) = maker_of(manifest), key_of(manifest)
-        name = manifest["metadata"].get("labels", {}).get(SCHEDULE_LABEL)
-        if uid is None or not name:
+        if uid is None:
             return False
+        name = manifest["metadata"]["labels"][SCHEDULE_LABEL]
         try:
             schedule = Schedule.from_manifest(await self._cluster.scheduled_report(namespace, name))
         except NotFoundError:
@@ -120,7 +120,7 @@ class Upkeep:
         """Delete the files first: whatever crashes, they are found by the next look."""
         subject = Subject.from_manifest(manifest)
         await self._delete_files(subject)
-        if maker_of(manifest) is not None or is_test(manifest):
+        if is_made_by_us(manifest):
             await self._cluster.delete_report(*subject.key, unchanged=manifest)
             return
         expired = retention.of_expired(subject, self._now())

@@ -43,6 +43,14 @@ def requested(annotations: Mapping[str, str], known: Trial | None) -> str:
     return "" if known is not None and known.token == token else token
 
 
+def is_test(manifest: Mapping[str, Any]) -> bool:
+    """Return whether a Report is that of a test of another one; what a user copies from it has another name."""
+    metadata, ours = manifest["metadata"], {MANAGED_BY_LABEL: MANAGER, TRIGGER_LABEL: Trigger.TEST.value}
+    token = (metadata.get("annotations") or {}).get(RUN_NOW_ANNOTATION, "")
+    names_of_tests = (names.trial_name(o["name"], o["uid"], token) for o in metadata.get("ownerReferences") or ())
+    return ours.items() <= (metadata.get("labels") or {}).items() and metadata["name"] in names_of_tests
+
+
 def spec_of(wire: Mapping[str, Any], token: str, rules: Rules) -> dict[str, Any]:
     """Return the spec of a test, from that of the report as it is written: everything as it is, but who gets it.
 

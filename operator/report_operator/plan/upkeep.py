@@ -11,12 +11,19 @@ from typing import Any, Self
 
 from report_operator.api.conditions import Phase
 from report_operator.api.download import LinkPolicy, Refresh
+from report_operator.plan import trial
 from report_operator.plan.reading import is_sent_again
+from report_operator.plan.schedule.child import maker_of
 
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
 LOOK_AGAIN = timedelta(hours=1)
 """At a Report that is kept in spite of its age, until newer ones have succeeded."""
 _WITH_FILES = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+
+
+def is_made_by_us(manifest: Mapping[str, Any]) -> bool:
+    """Return whether the operator has made a Report, which goes with its files then; those of users stay."""
+    return maker_of(manifest) is not None or trial.is_test(manifest)
 
 
 class Step(Enum):
@@ -29,7 +36,7 @@ class Step(Enum):
     UNLINK = auto()
     """Take the links out of the status."""
     EXPIRE = auto()
-    """Delete the files; then the Report if a ScheduledReport has made it, or else mark it as Expired."""
+    """Delete the files; then the Report if we have made it, or else mark it as Expired."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ deleting the ScheduledReport keeps them, unless `history.onDelete` is Delete: th
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from functools import cached_property
-from hashlib import sha256
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -17,6 +16,7 @@ from report_operator.api.metadata import (
     API_VERSION,
     MANAGED_BY_LABEL,
     MANAGER,
+    NOTICE_ANNOTATION,
     RUN_NOW_ANNOTATION,
     SCHEDULE_LABEL,
     SCHEDULE_UID_LABEL,
@@ -28,14 +28,13 @@ from report_operator.api.metadata import (
 from report_operator.api.report import Period
 from report_operator.api.schedule import OnDelete, ScheduledReportSpec
 from report_operator.plan.reading import is_sent_again
-from report_operator.plan.schedule import entity
+from report_operator.plan.schedule import entity, names
+from report_operator.plan.schedule.names import rfc3339
 from report_operator.plan.schedule.subject import Subject
 
 _ENDED = frozenset({"Succeeded", "Failed", "Cancelled", "Expired"})
 """Phases after which nothing happens; any other, also one of a newer operator, counts as unfinished."""
 _TRIGGERS = frozenset(trigger.value for trigger in Trigger)
-_NAME = 63
-_VARIANT = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +67,13 @@ class Child:
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any]) -> Self:
-        """Read a Report that a ScheduledReport has made, as it came from the API server.
-
-        Where somebody has changed our labels or annotations, it is a scheduled run of the time that it was made.
-        """
+        """Read a Report that a ScheduledReport has made (`maker_of`), as it came from the API server."""
         metadata, status = manifest["metadata"], manifest.get("status") or {}
         labels, annotations = metadata["labels"], metadata.get("annotations") or {}
-        trigger = labels.get(TRIGGER_LABEL, "")
         created_at = datetime.fromisoformat(metadata["creationTimestamp"])
         return cls(
             name=metadata["name"],
-            trigger=Trigger(trigger) if trigger in _TRIGGERS else Trigger.SCHEDULED,
+            trigger=Trigger(labels[TRIGGER_LABEL]),
             variant=labels.get(VARIANT_LABEL, ""),
             slot=_time(annotations.get(SLOT_ANNOTATION)) or created_at,
             token=annotations.get(RUN_NOW_ANNOTATION, ""),
@@ -112,15 +107,29 @@ class Child:
 
 
 def maker_of(manifest: Mapping[str, Any]) -> str | None:
-    """Return the UID of the ScheduledReport that has made a Report; None when a user has made it."""
-    labels = manifest["metadata"].get("labels") or {}
-    return labels.get(SCHEDULE_UID_LABEL) if labels.get(MANAGED_BY_LABEL) == MANAGER else None
+    """Return the UID of the ScheduledReport that has made a Report; None when a user has made it.
+
+    A user may have copied it, labels and annotations and all, from one that a ScheduledReport has made. Then it has
+    another name than the one that follows from them.
+    """
+    metadata = manifest["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    uid = labels.get(SCHEDULE_UID_LABEL)
+    if uid is None or labels.get(MANAGED_BY_LABEL) != MANAGER:
+        return None
+    return uid if metadata["name"] == _name_by(uid, labels, annotations) else None
 
 
-def is_test(manifest: Mapping[str, Any]) -> bool:
-    """Return whether a Report is that of a test send, of a ScheduledReport or a Report."""
-    labels = manifest["metadata"].get("labels") or {}
-    return labels.get(MANAGED_BY_LABEL) == MANAGER and labels.get(TRIGGER_LABEL) == Trigger.TEST
+def _name_by(uid: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> str | None:
+    """Return the name that a ScheduledReport gives to a Report with these labels and annotations; None for none."""
+    schedule, trigger = labels.get(SCHEDULE_LABEL, ""), labels.get(TRIGGER_LABEL)
+    if trigger == Trigger.NOTICE:
+        return names.of_notice(schedule, uid, annotations.get(NOTICE_ANNOTATION, ""))
+    slot = _time(annotations.get(SLOT_ANNOTATION))
+    if trigger not in _TRIGGERS or slot is None:
+        return None
+    variant, token = labels.get(VARIANT_LABEL, ""), annotations.get(RUN_NOW_ANNOTATION, "")
+    return names.of_run(schedule, uid, Trigger(trigger), variant, slot=slot, token=token)
 
 
 @dataclass(frozen=True)
@@ -135,11 +144,9 @@ class Run:
 
     @cached_property
     def name(self) -> str:
-        """Return the Report's name, at most 63 characters; a backfilled slot has the name of the scheduled one."""
-        asked = self.trigger in (Trigger.MANUAL, Trigger.TEST)
-        key = f"{f'{self.trigger.value}/{self.token}' if asked else rfc3339(self.slot)}/{self.variant}"
-        shown = self.trigger.value if asked else self.slot.strftime("%Y%m%d-%H%M")
-        return name_of(self.subject, shown, self.variant[:_VARIANT].rstrip("-"), key=key)
+        """Return the Report's name."""
+        schedule, uid = self.subject.metadata.name, self.subject.uid
+        return names.of_run(schedule, uid, self.trigger, self.variant, slot=self.slot, token=self.token)
 
     def child(self, now: datetime) -> Child:
         """Return what will be known of the Report when it is made."""
@@ -170,14 +177,6 @@ class Run:
         if own is None or own.subject is None:
             return {"template": page}
         return {"template": page, "subject": entity.merged(self.subject.template.get("subject"), own.subject)}
-
-
-def name_of(subject: Subject, *shown: str, key: str) -> str:
-    """Return the name of a Report of a ScheduledReport, at most 63 characters: the same for the same key."""
-    digest = sha256(f"{subject.uid}/{key}".encode()).hexdigest()[:10]
-    tail = "-".join(filter(None, [*shown, digest]))
-    stem = subject.metadata.name.replace(".", "-")[: _NAME - 1 - len(tail)].rstrip("-")
-    return f"{stem}-{tail}"
 
 
 def place(subject: Subject, name: str, spec: ScheduledReportSpec) -> dict[str, Any]:
@@ -221,8 +220,3 @@ def _time(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return time if time.tzinfo else None
-
-
-def rfc3339(time: datetime, zone: tzinfo = UTC) -> str:
-    """Return a time as it is written in a zone."""
-    return time.astimezone(zone).isoformat(timespec="seconds").replace("+00:00", "Z")

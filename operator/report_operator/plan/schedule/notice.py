@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from report_operator.api.conditions import Reason
-from report_operator.api.metadata import API_VERSION, Trigger
+from report_operator.api.metadata import API_VERSION, NOTICE_ANNOTATION, Trigger
 from report_operator.api.policy import Policy
 from report_operator.api.schedule import ScheduledReportSpec
 from report_operator.api.schedule_status import Failures, Notices
 from report_operator.plan.policy import NOTICE_FORMAT, keeping_within
-from report_operator.plan.schedule.child import Child, labels, name_of, place, rfc3339
+from report_operator.plan.schedule import names
+from report_operator.plan.schedule.child import Child, labels, place
+from report_operator.plan.schedule.names import rfc3339
 from report_operator.plan.schedule.subject import Subject
 
 INTERVAL = timedelta(hours=1)
@@ -90,6 +92,7 @@ def manifest(subject: Subject, spec: ScheduledReportSpec, notice: Notice, policy
     metadata = {
         **place(subject, name(subject, notice), spec),
         "labels": labels(subject, Trigger.NOTICE),
+        "annotations": {NOTICE_ANNOTATION: notice.key},
     }
     params = {"message": notice.message, "details": list(notice.details), "log": list(notice.log)}
     report = {
@@ -105,7 +108,7 @@ def manifest(subject: Subject, spec: ScheduledReportSpec, notice: Notice, policy
 
 def name(subject: Subject, notice: Notice) -> str:
     """Return the name of the Report that tells."""
-    return name_of(subject, "notice", key=f"notice/{notice.key}")
+    return names.of_notice(subject.metadata.name, subject.uid, notice.key)
 
 
 def surplus(notices: Iterable[Child]) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from report_operator.api.schedule import ScheduledReportSpec
 from report_operator.api.schedule_conditions import ScheduleConditionType, ScheduleReason
 from report_operator.plan import job
 from report_operator.plan.policy import Rules
-from report_operator.plan.schedule.child import name_of, owner_reference
+from report_operator.plan.schedule import names
+from report_operator.plan.schedule.child import owner_reference
 from report_operator.plan.schedule.conclusion import Conclusion
 from report_operator.plan.schedule.facts import Facts
 from report_operator.plan.schedule.subject import Subject
@@ -106,9 +107,8 @@ def manifest(
 
 def name(subject: Subject, probed: Probed) -> str:
     """Return the name of the Job of a probe: another for each, also of the same destinations."""
-    return name_of(
-        subject, "preflight", key=f"preflight/{probed.destinations}/{probed.attempt}/{probed.time.isoformat()}"
-    )
+    key = f"preflight/{probed.destinations}/{probed.attempt}/{probed.time.isoformat()}"
+    return names.name_of(subject.metadata.name, subject.uid, "preflight", key=key)
 
 
 def _all(spec: ScheduledReportSpec) -> list[Destination]:
