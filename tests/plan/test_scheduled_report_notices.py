@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.schedules import DAILY, HOURLY, MINUTELY, UID, CrashError, World, utc
+from tests.support.schedules import DAILY, HOURLY, MINUTELY, TWO, UID, CrashError, World, condition, utc
 
 Json = dict[str, Any]
 OWNERS: Json = {
@@ -166,6 +166,50 @@ class TestNotices:
             slot(world, f"2026-05-04 {hour:02}:00", phase)
         assert titles(world) == ["weekly failed", "weekly failed", "weekly succeeds again"]
         assert world.status["notices"] == {"inARow": 0, "lastTime": "2026-05-04T10:00:00Z"}
+
+    def test_one_variant_that_fails_is_told_though_the_others_succeed(self) -> None:
+        world = failing("2026-05-04 08:00", **HOURLY, **OWNERS, **TWO, stopAfter=2)
+        for hour, phase in ((9, "Failed"), (10, "Failed"), (11, "Failed"), (12, "Succeeded")):
+            world.operate(to=f"2026-05-04 {hour:02}:00")
+            for name in runs(world):
+                world.end(name, phase if "apac" in name else "Succeeded")
+            world.operate()
+            world.end_all()
+            world.operate()
+        assert titles(world) == [*["weekly failed"] * 3, "weekly succeeds again"]
+        first, _, third, recovery = (each["spec"]["template"]["params"] for each in notices(world))
+        assert first["message"] == "In the last slot of the schedule team-a/weekly runs of some variants failed."
+        assert third["message"].startswith("In the last 3 slots of the schedule")
+        assert "apac" in first["details"][1]
+        assert "1200" in recovery["details"][0]
+        assert (world.status["failures"]["inARow"], condition(world, "Stopped")) == (0, None), "the others go on"
+
+    def test_all_that_failed_in_the_slot_are_named(self) -> None:
+        world = failing("2026-05-04 08:00", **HOURLY, **OWNERS, **TWO)
+        slot(world, "2026-05-04 09:00", "Failed")
+        details = notices(world)[0]["spec"]["template"]["params"]["details"]
+        assert "emea" in details[1]
+        assert details[-1].startswith("With it failed Report weekly-20260504-0900-apac-")
+
+    def test_a_crash_between_a_notice_and_its_record_makes_no_second_one(self) -> None:
+        world = failing("2026-05-04 08:00", **HOURLY, **OWNERS)
+        world.operate(to="2026-05-04 09:00")
+        world.end_all("Failed")
+        with contextlib.suppress(CrashError):
+            world.operate(steps=1)
+        assert len(notices(world)) == 1
+        slot(world, "2026-05-04 10:00", "Failed")
+        assert len(notices(world)) == 1
+
+    def test_a_notice_of_a_row_before_hides_none(self) -> None:
+        world = failing("2026-05-04 08:00", **HOURLY, **OWNERS)
+        slot(world, "2026-05-04 09:00", "Failed")
+        world.edit(onFailure=None)
+        slot(world, "2026-05-04 11:00", "Succeeded")
+        world.edit(**OWNERS)
+        world.operate()
+        slot(world, "2026-05-04 12:00", "Failed")
+        assert titles(world) == ["weekly failed", "weekly failed"]
 
     def test_an_edit_forgives_without_a_word(self) -> None:
         world = failing("2026-05-04 08:00", **HOURLY, **OWNERS)

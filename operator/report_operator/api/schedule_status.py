@@ -118,6 +118,8 @@ class Failures(Model):
 
     in_a_row: Annotated[int, Field(ge=0), INT32] = 0
     """How many."""
+    with_failures: Annotated[int, Field(ge=0), INT32] = 0
+    """How many slots in a row have a Report that failed, whatever became of those of other variants."""
     counted_until: Time
     """Slots until this time are counted, but for those that had not ended when a later one had."""
 
@@ -128,7 +130,7 @@ class Notices(Model):
     failed_until: Time | None = None
     """They know that slots until this time have failed; not set when all is well as far as they know."""
     in_a_row: Annotated[int, Field(ge=0), INT32] = 0
-    """How many slots in a row they know to have failed."""
+    """How many slots in a row they know to have a Report that failed."""
     last_time: Time | None = None
     """When they were last told of failures."""
 
@@ -161,7 +163,8 @@ class ScheduledReportStatus(Model):
     applied_schedule: AppliedSchedule | None = None
     """The timing that is followed, and since when."""
     catch_up: Annotated[list[Time], Field(max_length=100), LIST_ATOMIC] = []
-    """With catchUp All and a policy other than Allow: slots of an outage that are still to be run, one by one."""
+    """With catchUp All and a policy other than Allow: slots of an outage that are still to be run, one by one, and
+    those that have come since."""
     backfill: BackfillProgress | None = None
     """How far the backfill is."""
     failures: Failures | None = None

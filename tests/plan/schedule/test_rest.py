@@ -75,3 +75,17 @@ def test_an_answered_request_is_none() -> None:
     world.end_all()
     world.operate()
     assert rest_of(world.manifest) == Rest(utc("2026-05-05 09:00"))
+
+
+def test_a_failure_that_may_have_to_be_told_needs_a_decision() -> None:
+    """Told of a failure at 09:00 and of the success at 09:20, owners are told of the failure at 09:30 at 10:00."""
+    notify = {"notify": [{"name": "owners", "webhook": {"url": "https://chat.example/hook"}}]}
+    world = World.of("2026-05-04 08:00", schedule=["0,20,30 9 * * MON"], onFailure=notify, preflight="Skip")
+    for time, phase in (("09:00", "Failed"), ("09:20", "Succeeded"), ("09:30", "Failed")):
+        world.operate(to=f"2026-05-04 {time}")
+        world.end_all(phase)
+        world.operate()
+        world.end_all()
+        world.operate()
+    assert world.operate().wake_at == utc("2026-05-04 10:00")
+    assert rest_of(world.manifest) is None

@@ -7,13 +7,16 @@ timing is the same when it is back, and `catchUp` decides.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from report_operator.api.schedule import ScheduledReportSpec
 from report_operator.api.schedule_status import AppliedSchedule
 from report_operator.plan.schedule.errors import ScheduleError
 from report_operator.plan.schedule.subject import Subject
 from report_operator.plan.schedule.timing import slots_of
+
+SKEW = timedelta(minutes=5)
+"""Between the clocks of two operators, at most: what is decided for a time so near stays decided."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ def follow(subject: Subject, spec: ScheduledReportSpec, paused: bool, now: datet
     if known is None:
         since = created if subject.metadata.generation <= 1 else max(created, subject.edited_by(now))
         return Following(_applied(spec, paused, since), since)
+    known = _by_the_clock(known, now)
     anchor = _anchor(known, created)
     is_other = (known.schedule, known.frequency, known.time_zone) != (spec.schedule, spec.frequency, spec.time_zone)
     edit = max(anchor, subject.edited_by(now))
@@ -53,6 +57,7 @@ def give_up(subject: Subject, now: datetime) -> Following | None:
     known = subject.status.applied_schedule
     if known is None:
         return None
+    known = _by_the_clock(known, now)
     anchor = _anchor(known, subject.created_at(now))
     dropped = None if known.paused else (anchor, max(anchor, subject.edited_by(now)))
     return Following(known.model_copy(update={"paused": True}), anchor, dropped=dropped)
@@ -73,6 +78,13 @@ def missed_by_edit(following: Following, subject: Subject, begun: Collection[dat
         return 0
     made = [slot for slot in begun if after < slot <= until and slot in slots]
     return slots.count(after, until) - len(made)
+
+
+def _by_the_clock(known: AppliedSchedule, now: datetime) -> AppliedSchedule:
+    """Return what was followed, until now at most: a clock that was far ahead must not silence a schedule."""
+    if _anchor(known, known.since) <= now + SKEW:
+        return known
+    return known.model_copy(update={"since": min(known.since, now), "decided_until": now.replace(microsecond=0)})
 
 
 def _anchor(known: AppliedSchedule, created: datetime) -> datetime:

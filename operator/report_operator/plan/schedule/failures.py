@@ -13,22 +13,24 @@ from report_operator.plan.schedule.subject import Subject
 def count(subject: Subject, children: Collection[Child], now: datetime) -> Failures:
     """Return the count, gone on with from the status.
 
-    Slots are counted in order, when all their Reports have ended: one that succeeded ends the row. One that ends after
+    Slots are counted in order, when all their Reports have ended: one that succeeded ends the row, though not that of
+    slots with failures, of which owners are told; a schedule does not stop for one of its variants. One that ends after
     a later one is not counted: a run without an end keeps nothing from being told. An edit forgives what has ended
     before, and so does a run by hand that succeeded.
     """
     known = subject.status.failures or Failures(counted_until=subject.created_at(now))
     forgiven = _forgiven_until(subject, children, now)
-    row, until = known.in_a_row if forgiven is None else 0, known.counted_until
+    row, failing = (known.in_a_row, max(known.in_a_row, known.with_failures)) if forgiven is None else (0, 0)
+    until = known.counted_until
     for slot, runs in sorted(_by_slot(children).items()):
         if slot <= until or not all(run.has_ended for run in runs):
             continue
         phases, until = {run.phase for run in runs}, slot
-        if "Succeeded" in phases:
-            row = 0
-        elif "Failed" in phases and (forgiven is None or _end(runs) > forgiven):
-            row += 1
-    return Failures(in_a_row=row, counted_until=until)
+        has_succeeded = "Succeeded" in phases
+        has_failed = "Failed" in phases and (forgiven is None or _end(runs) > forgiven)
+        row = 0 if has_succeeded else row + has_failed
+        failing = failing + 1 if has_failed else 0 if has_succeeded else failing
+    return Failures(in_a_row=row, with_failures=failing, counted_until=until)
 
 
 def _forgiven_until(subject: Subject, children: Iterable[Child], now: datetime) -> datetime | None:

@@ -1,6 +1,6 @@
 """Telling owners that runs of a schedule fail, and that they succeed again.
 
-A notice is a small Report of its own, made by the same planner under a name that follows from what it tells, and sent
+A notice is a small Report of its own, made by the same planner under a name that follows from the one before, and sent
 to `spec.onFailure.notify` by the same ledger as any other: it is told once, whatever crashes in between.
 """
 
@@ -72,18 +72,18 @@ def tell(
     subject: Subject, spec: ScheduledReportSpec, counted: Failures, runs: Sequence[Child], now: datetime
 ) -> Telling:
     """Return what owners are to be told; `counted` are the failures in a row, `runs` all Reports but notices."""
-    if spec.on_failure is None:
-        return Telling(None)
     known, now = subject.status.notices or Notices(), now.replace(microsecond=0)
-    if counted.in_a_row == 0:
-        silent = Notices(last_time=known.last_time)
+    silent = Notices(last_time=known.last_time)
+    if spec.on_failure is None:
+        return Telling(silent if known.last_time is not None else None)
+    if counted.with_failures == 0:
         first = _first_success(known, runs)
         return Telling(silent, _of_recovery(subject, known, first) if first is not None else None)
     if known.failed_until is not None and counted.counted_until <= known.failed_until:
         return Telling(known)
     if known.last_time is not None and now < known.last_time + INTERVAL:
         return Telling(known, wake_at=known.last_time + INTERVAL)
-    told = Notices(failed_until=counted.counted_until, in_a_row=counted.in_a_row, last_time=now)
+    told = Notices(failed_until=counted.counted_until, in_a_row=counted.with_failures, last_time=now)
     return Telling(told, _of_failures(subject, spec, counted, known, runs))
 
 
@@ -124,6 +124,8 @@ def _first_success(known: Notices, runs: Sequence[Child]) -> Child | None:
         return None
     later = [child for child in runs if child.phase == "Succeeded" and child.slot > known.failed_until]
     later = [child for child in later if child.trigger is not Trigger.BACKFILL]
+    failed = {child.slot for child in runs if child.trigger is Trigger.SCHEDULED and child.phase == "Failed"}
+    later = [child for child in later if child.trigger is not Trigger.SCHEDULED or child.slot not in failed]
     return min(later, key=lambda child: (child.slot, child.name), default=None)
 
 
@@ -141,24 +143,27 @@ def _of_failures(
     subject: Subject, spec: ScheduledReportSpec, counted: Failures, known: Notices, runs: Sequence[Child]
 ) -> Notice:
     schedule, namespace = subject.metadata.name, subject.metadata.namespace
-    count = "The last slot" if counted.in_a_row == 1 else f"The last {counted.in_a_row} slots"
-    message = f"{count} of the schedule {namespace}/{schedule} failed."
+    count = "last slot" if counted.with_failures == 1 else f"last {counted.with_failures} slots"
+    message = f"The {count} of the schedule {namespace}/{schedule} failed."
+    if counted.in_a_row < counted.with_failures:
+        message = f"In the {count} of the schedule {namespace}/{schedule} runs of some variants failed."
     if spec.stop_after is not None and counted.in_a_row >= spec.stop_after:
         message += " It has stopped: edit the spec, or run it by hand with success."
     failed = [child for child in runs if child.trigger is Trigger.SCHEDULED and child.phase == "Failed"]
     last = max(failed, key=lambda child: (child.slot, child.name), default=None)
+    before = rfc3339(known.last_time) if known.last_time is not None else "never"
     return Notice(
-        key=f"failed/{rfc3339(counted.counted_until)}",
+        key=f"failed/{before}",  # And not after what it tells, which may be more after a crash.
         title=f"{schedule} failed",
         message=message,
-        details=[*_digest(counted, known, failed), *(_cause(last, namespace) if last is not None else [])],
+        details=[*_digest(counted, known, failed), *(_causes(last, failed, namespace) if last is not None else [])],
         log=last.log if last is not None else [],
     )
 
 
 def _digest(counted: Failures, known: Notices, failed: Sequence[Child]) -> list[str]:
     """Return what has failed since the notice before; empty when that is what the message says."""
-    count = counted.in_a_row - known.in_a_row
+    count = counted.with_failures - known.in_a_row
     if known.failed_until is None or count < 1:
         return []
     after = known.failed_until
@@ -167,8 +172,10 @@ def _digest(counted: Failures, known: Notices, failed: Sequence[Child]) -> list[
     return [f"Since the last notice: {count}: {others}{', '.join(map(rfc3339, slots))}"]
 
 
-def _cause(last: Child, namespace: str) -> list[str]:
+def _causes(last: Child, failed: Sequence[Child], namespace: str) -> list[str]:
+    """Return why the last run failed, how to look further, and which runs of its slot failed with it."""
     silent = [] if last.log else [_silence(last)]
+    others = sorted((child for child in failed if child.slot == last.slot and child is not last), key=lambda c: c.name)
     return [
         f"{last.reason}: {last.message}",
         _run(last),
@@ -176,6 +183,7 @@ def _cause(last: Child, namespace: str) -> list[str]:
         f"Look at it: kubectl describe report {last.name} --namespace {namespace}",
         f"Log, for as long as the Job is kept: kubectl logs --namespace {namespace} --all-containers --selector"
         f" report-operator.io/report={last.name}",
+        *(f"With it failed {_run(child)}: {child.reason}" for child in others),
     ]
 
 

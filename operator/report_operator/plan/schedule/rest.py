@@ -22,8 +22,8 @@ class Rest:
 def rest_of(manifest: Mapping[str, Any]) -> Rest | None:
     """Return how long a ScheduledReport rests by what its status says; None when a decision is needed.
 
-    It rests when it is accepted as it is, has followed what was asked for, and has no run under way. What else may have
-    happened to its Reports meanwhile is seen by the next decision.
+    It rests when it is accepted as it is, has followed what was asked for, and has no run under way and no failure that
+    owners may have to be told of. What else may have happened to its Reports meanwhile is seen by the next decision.
     """
     metadata, status = manifest["metadata"], manifest.get("status") or {}
     annotations = metadata.get("annotations") or {}
@@ -34,6 +34,7 @@ def rest_of(manifest: Mapping[str, Any]) -> Rest | None:
         or not any(accepted <= condition.items() for condition in status.get("conditions", ()))
         or any(status.get(field) for field in _WORK)
         or (status.get("backfill") or {}).get("nextSlot")
+        or (status.get("failures") or {}).get("withFailures")
         or (status.get("notices") or {}).get("failedUntil")
         or (status.get("testSend") or {}).get("token", "") != annotations.get(TEST_SEND_ANNOTATION, "")
         or any(status.get(field) != annotations.get(name, status.get(field)) for field, name in _FOLLOWED)
