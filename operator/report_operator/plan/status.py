@@ -1,7 +1,6 @@
-"""The status of a Report: phase, conditions with the meaning of kstatus, and what the run has made."""
+"""The status of a Report: phase, conditions, and what the run has made."""
 
 from datetime import UTC, datetime
-from typing import Literal
 
 from report_operator.api.conditions import ENDED, ConditionType, Phase, Reason
 from report_operator.api.deliveries import Delivery
@@ -9,27 +8,12 @@ from report_operator.api.download import Refresh
 from report_operator.api.redelivery import Redelivery, RedeliveryPhase
 from report_operator.api.report import Artifact, Condition, Period, QueuePlace, ReportSpec, ReportStatus
 from report_operator.api.run import Result
-from report_operator.plan import artifacts, deliveries, links, retention
+from report_operator.plan import artifacts, conditions, deliveries, links, retention
 from report_operator.plan.facts import Facts
 from report_operator.plan.failure import Cause
 from report_operator.plan.objects import Job
 from report_operator.plan.run_queue import Turn
 from report_operator.plan.subject import Subject
-
-GOES_ON = frozenset(
-    {
-        Reason.QUEUED,
-        Reason.RUNNING,
-        Reason.RETRYING,
-        Reason.RUN_LIMIT_REACHED,
-        Reason.CANCELLING,
-        Reason.REPLACING,
-        Reason.UNSCHEDULABLE,
-        Reason.REDELIVERING,
-        Reason.OPERATOR_RETRYING,
-    }
-)
-"""Reasons that need nobody: Reconciling holds. With any other, until success, Stalled holds."""
 
 _MESSAGE = 2048
 
@@ -78,8 +62,8 @@ def of_cancelled(facts: Facts, cause: Cause) -> ReportStatus:
 def of_ended(facts: Facts) -> ReportStatus:
     """Return the status of a run that had ended before it was cancelled: all of it stays, and it is about this spec."""
     known, generation = facts.subject.status, facts.subject.metadata.generation
-    conditions = [c.model_copy(update={"observed_generation": generation}) for c in known.conditions]
-    return known.model_copy(update={"observed_generation": generation, "conditions": conditions})
+    kept = [each.model_copy(update={"observed_generation": generation}) for each in known.conditions]
+    return known.model_copy(update={"observed_generation": generation, "conditions": kept})
 
 
 def of_going(facts: Facts, job: Job, phase: Phase, cause: Cause, attempt: int) -> ReportStatus:
@@ -95,7 +79,7 @@ def of_failure(facts: Facts, job: Job | None, cause: Cause, attempt: int | None)
     status = _with_cause(facts, base.model_copy(update=update), cause)
     is_sent = facts.subject.spec is not None and facts.subject.spec.destinations
     kinds = (ConditionType.RENDERED, ConditionType.DELIVERED) if is_sent else ()
-    further = [_condition(facts, kind, "False", Cause(cause.reason, status.message or "")) for kind in kinds]
+    further = [conditions.make(facts, kind, "False", Cause(cause.reason, status.message or "")) for kind in kinds]
     return status.model_copy(update={"conditions": [*status.conditions, *further]})
 
 
@@ -121,7 +105,7 @@ def of_artifacts(
             "deliveries": sent,
         }
     )
-    return _concluded(facts, status, _inlined(facts, result))
+    return _concluded(facts, status, conditions.inlined(facts, result))
 
 
 def of_awaiting(facts: Facts, first: Subject | None, name: str, cause: Cause) -> ReportStatus:
@@ -139,7 +123,7 @@ def of_same(facts: Facts, first: Subject) -> ReportStatus:
     base = _with_cause(facts, known.model_copy(update={"same_as": first.metadata.name, "queue": None}), cause)
     kinds = {condition.type for condition in base.conditions}
     further = [
-        _condition(facts, ConditionType(each.type), each.status, Cause(Reason(each.reason), each.message))
+        conditions.make(facts, ConditionType(each.type), each.status, Cause(Reason(each.reason), each.message))
         for each in known.conditions
         if each.type not in kinds and each.type not in (ConditionType.RECONCILING, ConditionType.STALLED)
     ]
@@ -191,8 +175,8 @@ def _concluded(facts: Facts, status: ReportStatus, further: list[Condition]) -> 
     phase = Phase.SUCCEEDED if good else Phase.FAILED
     status = _with_cause(facts, status.model_copy(update={"phase": phase}), Cause(reason, text))
     if delivered is not None:
-        told = _condition(facts, ConditionType.DELIVERED, "True" if good else "False", _short(delivered))
-        further = [*further, _condition(facts, ConditionType.RENDERED, "True", rendered), told]
+        told = conditions.make(facts, ConditionType.DELIVERED, "True" if good else "False", _short(delivered))
+        further = [*further, conditions.make(facts, ConditionType.RENDERED, "True", rendered), told]
     return status.model_copy(update={"conditions": [*status.conditions, *further]})
 
 
@@ -222,7 +206,7 @@ def _with_cause(facts: Facts, status: ReportStatus, cause: Cause) -> ReportStatu
             "link_refresh": facts.subject.status.link_refresh,
             "test_send": facts.subject.status.test_send,
             "redelivery": status.redelivery if facts.subject.is_settled else _overtaken(facts),
-            "conditions": _conditions(facts, short),
+            "conditions": conditions.of_cause(facts, short),
         }
     )
 
@@ -240,49 +224,6 @@ def _overtaken(facts: Facts) -> Redelivery | None:
 def _short(cause: Cause) -> Cause:
     message = cause.message if len(cause.message) <= _MESSAGE else cause.message[: _MESSAGE - 1] + "…"
     return Cause(cause.reason, message, cause.stage)
-
-
-def _conditions(facts: Facts, cause: Cause) -> list[Condition]:
-    """Return Ready, and Reconciling or Stalled where they hold.
-
-    Ready is Unknown while a run goes on, so that `kubectl wait --for=condition=Ready=False` waits for a failure.
-    """
-    if cause.reason is Reason.SUCCEEDED:
-        return [_condition(facts, ConditionType.READY, "True", cause)]
-    if cause.reason in GOES_ON:
-        ready = _condition(facts, ConditionType.READY, "Unknown", cause)
-        return [ready, _condition(facts, ConditionType.RECONCILING, "True", cause)]
-    ready = _condition(facts, ConditionType.READY, "False", cause)
-    return [ready, _condition(facts, ConditionType.STALLED, "True", cause)]
-
-
-def _inlined(facts: Facts, result: Result) -> list[Condition]:
-    """Return the condition Inlined where the spec asks for an inline document."""
-    outputs = facts.subject.spec.outputs if facts.subject.spec is not None else []
-    name = next((output.file_name for output in outputs if output.inline), None)
-    if name is None:
-        return []
-    if artifacts.inline(result) is not None:
-        held = Cause(Reason.SUCCEEDED, f"{name} is in status.inline.")
-        return [_condition(facts, ConditionType.INLINED, "True", held)]
-    known = f" ({result.inline_size} bytes)" if result.inline_size is not None else ""
-    text = f"{name}{known} is larger than 16 KiB; use the links in status.artifacts."
-    return [_condition(facts, ConditionType.INLINED, "False", Cause(Reason.INLINE_TOO_LARGE, text))]
-
-
-def _condition(
-    facts: Facts, kind: ConditionType, status: Literal["True", "False", "Unknown"], cause: Cause
-) -> Condition:
-    before = next((c for c in facts.subject.status.conditions if c.type == kind), None)
-    kept = before is not None and before.status == status
-    return Condition(
-        type=kind,
-        status=status,
-        reason=cause.reason,
-        message=cause.message,
-        last_transition_time=before.last_transition_time if before is not None and kept else _seconds(facts.now),
-        observed_generation=facts.subject.metadata.generation,
-    )
 
 
 def _place(turn: Turn) -> QueuePlace:

@@ -3,8 +3,8 @@
 from report_operator.api.conditions import Reason
 from report_operator.api.report import ReportStatus
 from report_operator.plan import leftovers
+from report_operator.plan.conditions import GOES_ON
 from report_operator.plan.facts import Announcement, Decision, Facts
-from report_operator.plan.status import GOES_ON
 
 _GOOD = frozenset({*GOES_ON, Reason.SUCCEEDED, Reason.CANCELLED})
 
