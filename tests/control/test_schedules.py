@@ -34,6 +34,8 @@ class FakeCluster:
         """Of probes."""
         self.said = ""
         """What the probe has written."""
+        self.told: list[Json] = []
+        """Events."""
 
     async def _asked(self, call: str) -> None:
         self.calls.append(call)
@@ -84,8 +86,9 @@ class FakeCluster:
         metadata = {"name": "probe-0", "creationTimestamp": "2026-05-04T08:01:00Z"}
         return [{"metadata": metadata, "status": {"containerStatuses": [{"name": "probe", "state": state}]}}]
 
-    async def create_event(self, _manifest: Json) -> None:
+    async def create_event(self, manifest: Json) -> None:
         await self._asked("create_event")
+        self.told.append(manifest)
 
 
 class Play:
@@ -227,6 +230,21 @@ async def test_a_conflict_has_the_object_read_again(play: Play) -> None:
     play.cluster.failures["write_status"] = [ConflictError("changed")]
     await play.fail(ConflictError)
     assert await play.look() == ["scheduled_report", "write_status"]
+
+
+async def test_a_change_that_is_refused_is_told_and_holds_up_nothing_else(play: Play) -> None:
+    """An admission policy may protect Reports."""
+    await play.look()
+    metadata, spec = play.cluster.manifest["metadata"], play.cluster.manifest["spec"]
+    edited = {"metadata": metadata | {"generation": 2}, "spec": spec | {"history": {"onDelete": "Delete"}}}
+    play.cluster.manifest = play.cluster.manifest | edited
+    play.reconciler.known.drop(KEY)
+    play.cluster.failures["patch_report"] = [RefusedError("denied by admission"), None]
+    calls = await play.look()
+    assert calls == ["scheduled_report", *["report", "patch_report"] * 2, "write_status", "create_event"]
+    assert play.cluster.manifest["status"]["observedGeneration"] == 2
+    assert play.cluster.told[-1]["reason"] == "ChangeRefused"
+    assert "denied by admission" in play.cluster.told[-1]["message"]
 
 
 async def test_reports_are_owned_before_the_status_says_that_the_edit_was_seen(play: Play) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from report_operator.api.preflight import ProbeAnswer, ProbeState
 from report_operator.api.report import key_of
+from report_operator.api.schedule_conditions import ScheduleReason
 from report_operator.cluster.client import Cluster
 from report_operator.cluster.connection import Json
 from report_operator.cluster.errors import (
@@ -189,16 +190,16 @@ class ScheduleReconciler:
         return None
 
     async def _record(self, manifest: Json, subject: Subject, decision: Decision) -> None:
-        namespace = subject.metadata.namespace
+        namespace, told = subject.metadata.namespace, list(decision.announcements)
         for name in decision.cancellations:
-            await self.cluster.patch_report(namespace, name, {"spec": {"cancel": True}})
+            told += await _refusal_of(name, self.cluster.patch_report(namespace, name, {"spec": {"cancel": True}}))
         for name in decision.ownership.names:
-            await self._set_owner(subject, name, owned=decision.ownership.owned)
+            told += await _refusal_of(name, self._set_owner(subject, name, owned=decision.ownership.owned))
         if decision.status is not None:
             await self._write_status(manifest, decision.status.to_wire())
         for name in decision.deletions:
-            await self.cluster.delete_report(namespace, name)
-        for announcement in decision.announcements:
+            told += await _refusal_of(name, self.cluster.delete_report(namespace, name))
+        for announcement in told:
             await self._announce(subject, announcement)
 
     async def _write_status(self, manifest: Json, status: Json) -> None:
@@ -234,6 +235,16 @@ def _is_probing(subject: Subject, decision: Decision) -> bool:
     probed = (decision.status or subject.status).preflight
     is_deleted = subject.metadata.deletion_timestamp is not None
     return probed is not None and probed.state is ProbeState.PROBING and not is_deleted
+
+
+async def _refusal_of(report: str, change: Awaitable[None]) -> list[Announcement]:
+    """Change a Report; return what there is to tell when the API server refuses, which holds up nothing else."""
+    try:
+        await change
+    except RefusedError as error:
+        text = f"The API server refuses to have Report {report} cancelled, owned or deleted: {error}"
+        return [Announcement("Warning", ScheduleReason.CHANGE_REFUSED, text)]
+    return []
 
 
 def _answer(message: str) -> ProbeAnswer | None:
