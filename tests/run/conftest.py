@@ -1,5 +1,6 @@
 """Real servers and a workspace for the tests of a run."""
 
+import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.support import http_server, postgres, seaweedfs
 from tests.support.http_server import HttpServer
 from tests.support.postgres import Postgres
 from tests.support.seaweedfs import SeaweedFS
+
+Resolve = Callable[[str, list[str]], list[str]]
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +90,26 @@ def put_config_map(workspace: Workspace) -> Callable[[str, str, str | bytes], di
         return {"name": name, "key": key}
 
     return put
+
+
+@pytest.fixture
+def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
+    """Have a name resolve to these addresses; returns the list of names that were asked for.
+
+    The resolver of the machine cannot be given a name server of a test: names are answered here, addresses by it.
+    """
+
+    def answer(name: str, addresses: list[str]) -> list[str]:
+        asked: list[str] = []
+        real = socket.getaddrinfo
+
+        def getaddrinfo(host: str, *further: Any, **more: Any) -> Any:
+            if host != name:
+                return real(host, *further, **more)
+            asked.append(host)
+            return [entry for each in addresses for entry in real(each, *further, **more)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        return asked
+
+    return answer

@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +13,13 @@ from report_operator.api.policy import Policy
 from report_operator.run import guard
 from report_operator.run.failure import RunError
 from tests.localcluster import certificates
+from tests.run.conftest import Resolve
 from tests.support import http_server
 from tests.support.http_server import Answer, HttpServer
 from tests.support.ports import free_ports
 
 NAME = "hooks.example.com"
 LOOPBACK = Policy.read({"webhookNetworks": ["127.0.0.1/32"]}).webhooks
-Resolve = Callable[[str, list[str]], list[str]]
-
-
-@pytest.fixture
-def resolve(monkeypatch: pytest.MonkeyPatch) -> Resolve:
-    """Have a name resolve to these addresses; returns the list of names that were asked for.
-
-    The resolver of the machine cannot be given a name server of a test: names are answered here, addresses by it.
-    """
-    real = socket.getaddrinfo
-
-    def answer(name: str, addresses: list[str]) -> list[str]:
-        asked: list[str] = []
-
-        def getaddrinfo(host: str, *further: Any, **more: Any) -> Any:
-            if host != name:
-                return real(host, *further, **more)
-            asked.append(host)
-            return [entry for each in addresses for entry in real(each, *further, **more)]
-
-        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        return asked
-
-    return answer
 
 
 def get(url: str, reach: Any = LOOPBACK, **more: Any) -> httpx.Response:

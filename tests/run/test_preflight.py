@@ -17,6 +17,7 @@ from report_operator.api.run import Request
 from report_operator.run.destinations.email import EmailChannel
 from report_operator.run.preflight import probe
 from report_operator.run.workspace import Workspace
+from tests.run.conftest import Resolve
 from tests.support import mail_server, relay
 from tests.support.http_server import Answer, HttpServer
 from tests.support.mail_server import HOST, PASSWORD, USERNAME, MailServer
@@ -108,6 +109,18 @@ def test_the_policy_holds_for_probes(ask: Callable[..., list[str]], web: HttpSer
     web.answer()
     [problem] = ask({"name": "hook", "webhook": {"url": web.url}}, policy=Policy())
     assert "not allowed by the platform team: webhookNetworks" in problem
+    assert web.asked == []
+
+
+def test_the_policy_holds_for_the_name_of_a_bucket(
+    ask: Callable[..., list[str]], web: HttpServer, put_secret: PutSecret, resolve: Resolve
+) -> None:
+    resolve("s3.author.example", ["93.184.215.14"])
+    resolve("lake.s3.author.example", ["127.0.0.1"])
+    key = {"idFrom": put_secret("lake", "id", "a"), "secretFrom": put_secret("lake", "secret", "b")}
+    s3 = {"bucket": "lake", "endpoint": f"http://s3.author.example:{web.url.rpartition(':')[2]}", "accessKey": key}
+    [problem] = ask({"name": "lake", "s3": s3}, policy=Policy())
+    assert "bucketNetworks: lake.s3.author.example has the address 127.0.0.1" in problem
     assert web.asked == []
 
 

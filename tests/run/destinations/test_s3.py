@@ -12,7 +12,8 @@ import pytest
 
 from report_operator.api.deliveries import DeliveryState
 from report_operator.run.destinations.s3 import S3Channel
-from tests.run.destinations.conftest import sent
+from tests.run.conftest import Resolve
+from tests.run.destinations.conftest import sent, under_policy
 from tests.support import http_server, seaweedfs
 from tests.support.http_server import Answer, Asked, HttpServer
 from tests.support.ports import free_ports
@@ -301,6 +302,19 @@ def test_redirects_are_not_followed(ship: Ship, web: HttpServer, lake: Lake, sta
         sent(shipment)
         assert elsewhere.asked == []
     assert f"s3://lake refuses a file: {status} " in (shipment.ledger()[0].last_error or "")
+
+
+def test_where_the_name_of_a_bucket_leads(ship: Ship, web: HttpServer, lake: Lake, resolve: Resolve) -> None:
+    """The author's name server has an innocent address for the endpoint, and the pod's own for all names below it."""
+    resolve("s3.author.example", ["93.184.215.14"])
+    resolve(f"{BUCKET}.s3.author.example", ["127.0.0.1"])
+    port = web.url.rpartition(":")[2]
+    shipment = under_policy(ship(lake(endpoint=f"http://s3.author.example:{port}", pathStyle=False)))
+    sent(shipment)
+    [entry] = shipment.ledger()
+    assert web.asked == []
+    assert (entry.state, entry.attempts) == (DeliveryState.FAILED, 1)
+    assert f"bucketNetworks: {BUCKET}.s3.author.example has the address 127.0.0.1" in (entry.last_error or "")
 
 
 def test_an_outage_is_tried_again(ship: Ship, web: HttpServer, lake: Lake) -> None:

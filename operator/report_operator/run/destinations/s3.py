@@ -56,7 +56,7 @@ class S3Channel:
     def send(self, _entry: Entry) -> Outcome:
         """Copy every file, the last one last. Raises RunError(NotAllowedByPolicy)."""
         if self._s3.endpoint:
-            check_endpoint(self._s3.endpoint, self._field, self._package)
+            self._check(self._s3.endpoint)
         try:
             client = self._client()
             for file in self._package.files:
@@ -121,12 +121,19 @@ class S3Channel:
         style = {"addressing_style": "path" if self._s3.path_style else "virtual"}
         options = _options(s3=style, signature_version="s3v4", request_checksum_calculation="when_required")
         try:
-            return session.client("s3", endpoint_url=self._s3.endpoint, config=options, verify=self._verify)
+            client = session.client("s3", endpoint_url=self._s3.endpoint, config=options, verify=self._verify)
         except BotoCoreError:
             raise  # Of the region; some are ValueErrors, too.
         except ValueError as error:
             text = f"{self._field} is no address of an S3: the parts of a host have letters, digits and hyphens"
             raise RunError(Reason.INVALID_SPEC, text) from error
+        if self._s3.endpoint:
+            # The bucket's name comes before the endpoint's host, and its author may have it lead elsewhere.
+            client.meta.events.register("before-send.s3", lambda request, **_: self._check(request.url))
+        return client
+
+    def _check(self, url: str) -> None:
+        check_endpoint(url, self._field, self._package)
 
     def _role_keys(self) -> dict[str, str]:
         """Return the short-lived keys of the role, new ones for every try."""
