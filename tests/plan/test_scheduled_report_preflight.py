@@ -117,6 +117,72 @@ class TestPreflight:
         answer(play)
         assert play.slots() == ["05-04 09:00", "05-05 09:00"]
 
+    @pytest.mark.parametrize("catch_up", ["None", "Latest", "All"])
+    @pytest.mark.parametrize("policy", ["Allow", "Replace"])
+    def test_all_slots_during_a_probe_are_run_whatever_is_made_up_for_after_outages(
+        self, catch_up: str, policy: str
+    ) -> None:
+        play = world(HOOK, schedule=["0-4 9 * * *"], catchUp={"policy": catch_up}, concurrencyPolicy=policy)
+        play.operate(to="2026-05-04 08:58:30")
+        play.now = utc("2026-05-04 09:04:10")
+        answer(play)
+        while play.status["catchUp"]:
+            play.end_all()
+            play.operate()
+        assert play.slots() == [f"05-04 09:0{minute}" for minute in range(5)]
+        assert play.status["missed"]["count"] == 0
+
+    def test_a_slot_is_held_back_by_a_probe_from_when_that_waits_for_its_turn(self) -> None:
+        play = world(HOOK, catchUp={"policy": "None"})
+        play.has_place = False
+        play.operate(to="2026-05-04 08:58")
+        play.has_place = True
+        play.operate(to="2026-05-04 09:03")
+        play.now = utc("2026-05-04 09:04")
+        answer(play)
+        assert (play.slots(), play.status["missed"]["count"]) == (["05-04 09:00"], 0)
+
+    def test_of_very_many_slots_during_a_probe_the_latest_are_run(self) -> None:
+        play = world(HOOK, schedule=["* 9 * * *"], catchUp={"policy": "None", "limit": 2})
+        play.operate(to="2026-05-04 08:58:30")
+        play.now = utc("2026-05-04 09:06:30")
+        answer(play)
+        assert play.slots() == ["05-04 09:04", "05-04 09:05", "05-04 09:06"], "the last of them is on time"
+        missed = play.status["missed"]
+        assert (missed["count"], missed["reason"], missed["lastSlot"]) == (4, "Probing", "2026-05-04T09:03:00Z")
+        assert missed["message"].endswith("09:03:00Z fell within a probe of the destinations, and catchUp.limit is 2.")
+
+    def test_slots_of_an_outage_before_a_probe_are_those_of_an_outage(self) -> None:
+        play = world(HOOK, schedule=["0,59 * * * *"], catchUp={"policy": "None"})
+        play.operate()
+        answer(play)
+        play.now = utc("2026-05-04 09:30")
+        play.edit(template=template(HOOK | {"webhook": {"url": "https://other.example.com/"}}))
+        play.operate(to="2026-05-04 10:58:30")
+        play.now = utc("2026-05-04 11:02")
+        answer(play)
+        assert play.slots() == ["05-04 10:59", "05-04 11:00"]
+        assert (play.status["missed"]["count"], play.status["missed"]["reason"]) == (4, "OperatorUnavailable")
+
+    def test_a_slot_during_a_probe_is_not_started_beyond_its_deadline(self) -> None:
+        play = world(HOOK, startingDeadline="2m")
+        play.operate(to="2026-05-04 08:58:30")
+        play.now = utc("2026-05-04 09:02:01")
+        answer(play)
+        assert (play.slots(), play.status["missed"]["reason"]) == ([], "StartingDeadlineExceeded")
+
+    @pytest.mark.parametrize(("back", "slots"), [("09:03:10", ["05-04 09:00"]), ("09:10:00", [])])
+    def test_a_slot_during_a_probe_that_an_edit_ends_is_run_unless_an_outage_follows(
+        self, back: str, slots: list[str]
+    ) -> None:
+        play = world(HOOK, catchUp={"policy": "None"})
+        play.operate(to="2026-05-04 08:58:30")
+        play.now = utc("2026-05-04 09:03")
+        play.edit(preflight="Skip")
+        play.operate(to=f"2026-05-04 {back}")
+        assert play.slots() == slots
+        assert play.status["missed"].get("reason") == (None if slots else "OperatorUnavailable")
+
     WAITING: Json = {"schedule": ["0 * * * *"], "catchUp": {"policy": "All"}, "concurrencyPolicy": "Forbid"}
 
     def waiting(self) -> World:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.schedules import DAILY, HOURLY, World, condition, rfc3339, utc
+from tests.support.schedules import DAILY, HOURLY, MINUTELY, World, condition, rfc3339, utc
 
 
 class TestCreation:
@@ -249,3 +249,44 @@ class TestJitter:
         assert start is not None
         world.operate(to=(start + timedelta(seconds=10)).isoformat()[:19])
         assert world.slots() == ["05-04 09:00"]
+
+    LATE = {"jitter": "23h", "catchUp": {"policy": "None"}}
+
+    @pytest.mark.parametrize("jitter", ["0s", "1m", None])
+    def test_a_slot_that_is_held_back_by_more_than_there_is_after_an_edit_is_run_then(self, jitter: str | None) -> None:
+        world = World.of("2026-05-04 08:00", **HOURLY, **self.LATE)
+        world.operate()
+        world.now = utc("2026-05-04 09:20")
+        world.edit(jitter=jitter)
+        world.operate()
+        assert (world.slots(), world.status["missed"]["count"]) == (["05-04 09:00"], 0)
+
+    def test_an_outage_after_that_edit_is_one(self) -> None:
+        world = World.of("2026-05-04 08:00", **HOURLY, **self.LATE)
+        world.operate()
+        world.now = utc("2026-05-04 09:20")
+        world.edit(jitter="0s")
+        world.operate(to="2026-05-04 09:30")
+        assert (world.slots(), world.status["missed"]["reason"]) == ([], "OperatorUnavailable")
+
+    def test_an_outage_before_that_edit_is_one(self) -> None:
+        world = World.of("2026-05-04 08:00", **HOURLY, **self.LATE | {"jitter": "10m"})
+        first = world.operate().wake_at
+        assert first is not None
+        world.now = first + timedelta(minutes=5)
+        world.edit(jitter="0s")
+        world.operate()
+        assert (world.slots(), world.status["missed"]["reason"]) == ([], "OperatorUnavailable")
+
+    def test_of_many_slots_that_were_held_back_the_latest_are_run(self) -> None:
+        world = World.of("2026-05-04 08:00", **MINUTELY, **self.LATE | {"catchUp": {"limit": 2}})
+        start = world.operate().wake_at
+        assert start is not None
+        assert start > utc("2026-05-04 08:30")
+        world.now = utc("2026-05-04 08:30:30")
+        world.edit(jitter="0s")
+        world.operate()
+        assert world.slots() == ["05-04 08:28", "05-04 08:29", "05-04 08:30"]
+        missed = world.status["missed"]
+        assert (missed["count"], missed["reason"]) == (27, "Edited")
+        assert missed["message"].endswith("08:27:00Z had not been run when jitter was edited, and catchUp.limit is 2.")

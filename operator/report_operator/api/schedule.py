@@ -72,7 +72,7 @@ class CatchUp(Model):
     policy: CatchUpPolicy = CatchUpPolicy.LATEST
     """None, Latest or All."""
     limit: Annotated[int, Field(ge=1, le=100), INT32] = 10
-    """With All: so many slots at most, the latest, 1 to 100."""
+    """With All, and of slots within a probe of the destinations: so many at most, the latest, 1 to 100."""
 
 
 class Backfill(Model):

@@ -55,6 +55,8 @@ class SlotReason(StrEnum):
     """Missed: more than `spec.startingDeadline` had passed."""
     EDITED = "Edited"
     """Missed: the timing was edited, or the schedule suspended, before the run could start."""
+    PROBING = "Probing"
+    """Missed: it fell within a probe of the destinations, as did so many later ones as `spec.catchUp.limit` allows."""
     ALREADY_RUNNING = "AlreadyRunning"
     """Skipped: an earlier run has not ended, and `spec.concurrencyPolicy` is Forbid."""
     REPORT_REFUSED = "ReportRefused"

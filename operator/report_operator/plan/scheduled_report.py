@@ -29,6 +29,7 @@ from report_operator.plan.schedule.conclusion import Conclusion
 from report_operator.plan.schedule.draft import Draft
 from report_operator.plan.schedule.due import Due, due
 from report_operator.plan.schedule.facts import Decision, Facts, Ownership
+from report_operator.plan.schedule.hold import hold_of
 from report_operator.plan.schedule.preflight import Look
 
 Fields = dict[str, Any]
@@ -39,6 +40,11 @@ _RESTING: Fields = {"next_run_time": None, "next_period": None}
 _NORMAL = frozenset(
     {ScheduleReason.SCHEDULED, ScheduleReason.ON_DEMAND, ScheduleReason.SUSPENDED, ScheduleReason.PROBING}
 )
+_HELD = {
+    SlotReason.PROBING: "fell within a probe of the destinations",
+    SlotReason.EDITED: "had not been run when jitter was edited",
+}
+"""What became of slots that a hold kept from being run."""
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -149,7 +155,8 @@ def _run_slots(draft: Draft, following: Following, followed: Fields) -> Fields:
     """Start what waits for its turn and what is due; return the fields of the status that follow from it."""
     facts, spec, timing = draft.facts, draft.spec, draft.timing
     begun = _begun(facts)
-    found = due(timing, spec, following.anchor, facts.now, begun)
+    hold = hold_of(facts.subject, following.anchor, facts.now)
+    found = due(timing, spec, following.anchor, facts.now, begun, hold=hold)
     horizon = facts.now - timing.delay
     waited = backlog.still_due(spec, followed["catch_up"], horizon, begun)
     line = backlog.line(draft, waited.late, found)
@@ -190,10 +197,12 @@ def _missed_by_edit(facts: Facts, following: Following) -> Tally:
 def _missed_by_outage(missed: Tally, found: Due, spec: ScheduledReportSpec) -> Tally:
     if found.last_missed is None:
         return missed
-    why = f"catchUp is {spec.catch_up.policy}"
+    what, why = "could not be run in time", f"catchUp is {spec.catch_up.policy}"
     if found.reason is SlotReason.STARTING_DEADLINE_EXCEEDED:
         why = f"startingDeadline is {spec.starting_deadline}"
-    text = f"{_slots(found.missed)} until {found.last_missed:{_TIME}} could not be run in time, and {why}."
+    elif found.reason in _HELD:
+        what, why = _HELD[found.reason], f"catchUp.limit is {spec.catch_up.limit}"
+    text = f"{_slots(found.missed)} until {found.last_missed:{_TIME}} {what}, and {why}."
     return tally.add(missed, found.missed, found.reason, text, found.last_missed)
 
 

@@ -12,6 +12,7 @@ from report_operator.plan.schedule.timing import Timing
 
 ON_TIME = timedelta(minutes=1)
 """A run that starts so late is on time: an operator that restarts, or has thousands to start, takes seconds."""
+_TOO_LATE = SlotReason.STARTING_DEADLINE_EXCEEDED
 _MOST_ON_TIME = 2
 """Slots are whole minutes."""
 
@@ -38,7 +39,8 @@ def due(
     anchor: datetime,
     now: datetime,
     begun: Collection[datetime],
-    hold: Hold | None = None,
+    *,
+    hold: Hold | None,
 ) -> Due:
     """Return what becomes of the slots later than `anchor` whose time to start has come.
 
@@ -52,30 +54,28 @@ def due(
     known = timing.slots.latest(anchor, horizon, most=_MOST_ON_TIME + spec.catch_up.limit)
     on_time = [slot for slot in known if horizon - slot <= ON_TIME]
     late = known[: len(known) - len(on_time)]
-    held = [slot for slot in late if _is_held(slot + timing.delay, hold, now)]
+    held = [slot for slot in late if _held(slot + timing.delay, hold, now)]
     wanted = [*_caught_up(spec, late, bool(on_time)), *held[-spec.catch_up.limit :], *on_time]
     in_time = {slot for slot in wanted if horizon - slot <= deadline(spec)}
     going_on = {slot for slot in begun if anchor < slot <= horizon and slot in timing.slots}
     run = in_time | going_on
     last_missed = next((s for s in timing.slots.until(horizon) if s not in run), None) if total > len(run) else None
-    reason = SlotReason.OPERATOR_UNAVAILABLE
-    if last_missed in wanted:
-        reason = SlotReason.STARTING_DEADLINE_EXCEEDED
-    elif last_missed is not None and hold is not None and _is_held(last_missed + timing.delay, hold, now):
-        reason = hold.reason
+    unwanted = _held(last_missed + timing.delay, hold, now) if last_missed else None
     return Due(
         on_time=tuple(sorted(run.intersection(on_time) | going_on)),
         late=tuple(sorted(run.difference(on_time) - going_on)),
         last=known[-1],
         missed=total - len(run),
         last_missed=last_missed,
-        reason=reason,
+        reason=_TOO_LATE if last_missed in wanted else unwanted or SlotReason.OPERATOR_UNAVAILABLE,
     )
 
 
-def _is_held(start: datetime, hold: Hold | None, now: datetime) -> bool:
-    """Return whether a run is late because of the hold alone: it was not before, and is on time counted from its end."""
-    return hold is not None and hold.since - ON_TIME <= start <= hold.until and now - hold.until <= ON_TIME
+def _held(start: datetime, hold: Hold | None, now: datetime) -> SlotReason | None:
+    """Return what alone makes a run late: it was not when the hold began, nor is it counted from its end."""
+    if hold is None or start < hold.since - ON_TIME or start > hold.until or now - hold.until > ON_TIME:
+        return None
+    return hold.reason
 
 
 def _caught_up(spec: ScheduledReportSpec, late: list[datetime], any_on_time: bool) -> list[datetime]:
