@@ -153,12 +153,32 @@ def test_who_asks_for_more_time_than_there_is_gets_nothing(ship: Ship, web: Http
 
 
 @pytest.mark.parametrize(
+    "when",
+    [
+        "Wed, 21 Oct 99999999999 07:28:00 GMT",
+        "Wed, 21 Oct 2015 07:28:00 +99999999999999",
+        "Wed, 21 Oct 2015 07:28:00 +9999",
+        "tomorrow",
+    ],
+)
+def test_a_server_says_when_to_come_again_and_nobody_knows_that_time(ship: Ship, web: HttpServer, when: str) -> None:
+    web.respond = lambda _: Answer(status=503, headers={"Retry-After": when}) if len(web.asked) < 2 else Answer()
+    shipment = ship(hook(web.url))
+    sent(shipment)
+    [entry] = shipment.ledger()
+    assert (len(web.asked), entry.state) == (2, DeliveryState.SENT)
+
+
+@pytest.mark.parametrize(
     ("status", "headers", "says"),
     [
         (400, {}, "answered 400 Bad Request"),
         (401, {}, "answered 401 Unauthorized"),
         (410, {}, "answered 410 Gone"),
         (307, {"Location": "http://elsewhere.example/x?secret=1"}, "a redirect to http://elsewhere.example: "),
+        (302, {"Location": "http://elsewhere.example:port/"}, "302 Found, a redirect to what is no web address: "),
+        (302, {"Location": "mailto:x"}, "302 Found, a redirect to what is no web address: "),
+        (308, {"Location": "http://[::x]/"}, "308 Permanent Redirect, a redirect to what is no web address: "),
     ],
 )
 def test_a_refusal_is_final(ship: Ship, web: HttpServer, status: int, headers: dict[str, str], says: str) -> None:

@@ -22,6 +22,8 @@ _SHOWN = 200
 """Characters of an answer that a message repeats."""
 _READ = 65_536
 """Bytes of an answer, at most, that has something to say."""
+_LOCATION = "location"
+"""Extension of an answer: where it redirects to, as it was written."""
 
 Redact = Callable[[str], str]
 """Takes credentials out of a text."""
@@ -34,7 +36,10 @@ def client(trust: ssl.SSLContext, reach: Reach | None) -> httpx.Client:
     """
     limits = httpx.Limits(max_keepalive_connections=0)
     way = guard.transport(reach, "", trust)
-    return httpx.Client(verify=trust, timeout=_TIMEOUT, limits=limits, transport=way, follow_redirects=False)
+    hooks = {"response": [_set_redirect_aside]}
+    return httpx.Client(
+        verify=trust, timeout=_TIMEOUT, limits=limits, transport=way, event_hooks=hooks, follow_redirects=False
+    )
 
 
 def post(
@@ -73,12 +78,17 @@ def reach(sender: httpx.Client, url: str) -> Outcome:
         return _unreachable(place, error)
 
 
+def _set_redirect_aside(answer: httpx.Response) -> None:
+    """Take the Location out of an answer: httpx makes a request of each, and loses the answer when it is no URL."""
+    if answer.has_redirect_location:
+        answer.extensions[_LOCATION] = answer.headers.pop("Location")
+
+
 def _refusal(place: str, answer: httpx.Response, redact: Redact) -> Failed:
     status = answer.status_code
     said = f"{place} answered {status} {answer.reason_phrase}".strip()
-    if answer.has_redirect_location:
-        target = _origin(str(answer.url.join(answer.headers["Location"])))
-        return Failed(f"{said}, a redirect to {target}: redirects are not followed, use the URL that it leads to")
+    if _LOCATION in answer.extensions:
+        return Failed(f"{said}, {_redirect(answer.url, answer.extensions[_LOCATION])}")
     words = " ".join(redact(_text(answer)).split())[:_SHOWN]
     passing = status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING
     wait = retry_after.seconds(answer.headers.get("Retry-After"), datetime.now(UTC)) if passing else 0
@@ -110,6 +120,17 @@ def _origin(url: str) -> str:
     """Return scheme, host and port of a URL."""
     parts = httpx.URL(url)
     return f"{parts.scheme}://{parts.netloc.decode()}"
+
+
+def _redirect(asked: httpx.URL, location: str) -> str:
+    """Return where a redirect leads, and the way out."""
+    try:
+        target = asked.join(location)
+    except (httpx.InvalidURL, ValueError):
+        target = httpx.URL()
+    if not target.host:
+        return "a redirect to what is no web address: use the URL that its server's documentation names"
+    return f"a redirect to {_origin(str(target))}: redirects are not followed, use the URL that it leads to"
 
 
 def _said(error: Exception) -> str:

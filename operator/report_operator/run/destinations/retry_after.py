@@ -12,6 +12,6 @@ def seconds(value: str | None, now: datetime) -> float:
         return float(value)
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # The second of years and zones that are longer than a number in C.
         return 0
     return max((until.replace(tzinfo=until.tzinfo or UTC) - now).total_seconds(), 0)
