@@ -1,8 +1,10 @@
 """Runs that somebody asks for: one by hand, or those of a time that has passed."""
 
+from datetime import timedelta
+
 import pytest
 
-from tests.support.schedules import DAILY, MINUTELY, World, condition
+from tests.support.schedules import DAILY, MINUTELY, TWO, World, condition
 
 
 class TestRunNow:
@@ -220,6 +222,74 @@ class TestBackfill:
         world.edit(backfill=None)
         world.operate()
         assert "backfill" not in world.status
+
+    def test_waits_while_the_api_server_refuses_a_report_and_goes_on_by_itself(self) -> None:
+        year = {"from": "2025-01-01T00:00:00Z", "to": "2026-04-01T00:00:00Z"}
+        world = World.of("2026-05-10 08:00", frequency={"every": "monthly"}, backfill=year)
+        world.refused = {"weekly-": "exceeded quota: reports"}
+        for _ in range(2):
+            wake = world.operate().wake_at
+            assert wake == world.now + timedelta(minutes=1)
+            progress = world.status["backfill"]
+            assert (progress["slots"], progress["decided"], progress["nextSlot"]) == (15, 0, "2025-02-01T00:00:00Z")
+            assert progress["message"].endswith("exceeded quota: reports")
+            world.now = wake
+        assert (world.made, world.status["skipped"]["count"], world.told) == ([], 0, ["ReportRefused"])
+        world.refused = {}
+        world.operate()
+        assert (len(world.made), world.status["backfill"]["decided"]) == (1, 1)
+        assert "message" not in world.status["backfill"]
+        for _ in range(3):
+            world.end_all()
+            world.operate()
+        assert (len(world.made), world.status["backfill"]["decided"]) == (15, 15)
+
+    def test_stops_at_the_slot_that_is_refused(self) -> None:
+        world = World.of("2026-05-04 08:00", frequency={"every": "daily"}, backfill=self.APRIL, **TWO)
+        world.refused = {"weekly-20260404-0000-emea": "no"}
+        world.operate()
+        assert world.slots(variant="emea") == [f"04-{day:02} 00:00" for day in (2, 3, 5, 6)]
+        assert world.slots(variant="apac") == [f"04-{day:02} 00:00" for day in (2, 3, 4, 5, 6)]
+        for _ in range(3):
+            world.end_all()
+            world.operate()
+        assert len(world.made) == 9
+        assert world.status["backfill"]["decided"] == 2
+        world.refused = {}
+        for _ in range(3):
+            world.operate()
+            world.end_all()
+        assert (len(set(world.made)), len(world.made), world.status["backfill"]["decided"]) == (20, 20, 10)
+        assert "message" not in world.status["backfill"]
+
+    def test_says_why_it_waits_while_others_run(self) -> None:
+        spec = {"frequency": {"every": "daily"}, "backfill": self.APRIL, "concurrencyPolicy": "Forbid"}
+        world = World.of("2026-05-04 23:59", **spec)
+        world.refused = {"weekly-202604": "no"}
+        for _ in range(3):
+            world.operate()
+            world.now += timedelta(minutes=1)
+        assert (world.slots(), world.told) == (["05-05 00:00"], ["ReportRefused"])
+        assert world.status["backfill"]["message"].endswith("no")
+
+    def test_that_waits_after_a_refusal_does_nothing_twice_when_the_timing_is_edited(self) -> None:
+        world = World.of("2026-05-04 08:00", frequency={"every": "daily", "time": "06:00"}, backfill=self.APRIL)
+        for _ in range(2):
+            world.operate()
+            world.end_all()
+            world.refused = {"weekly-": "no"}
+        world.edit(frequency={"every": "daily", "time": "05:00"})
+        world.refused = {}
+        world.operate()
+        periods = [report["spec"]["period"]["start"][5:10] for report in world.reports.values()]
+        assert periods == [f"04-{day:02}" for day in range(1, 11)]
+
+    def test_does_not_look_again_while_suspended(self) -> None:
+        world = World.of("2026-05-04 08:00", frequency={"every": "daily"}, backfill=self.APRIL)
+        world.refused = {"weekly-": "no"}
+        world.operate()
+        world.edit(suspend=True)
+        assert world.operate().wake_at is None
 
     def test_is_not_deleted_by_the_history(self) -> None:
         history = {"successful": 1, "failed": 0, "keepLast": 0}

@@ -66,7 +66,8 @@ class OnDelete(StrEnum):
 class CatchUp(Model):
     """What is done about slots that fell while the operator was down.
 
-    Slots before the creation, before an edit of the timing or while suspended never run.
+    Slots before the creation, before an edit of the timing or while suspended never run. With All, and a
+    concurrencyPolicy other than Allow, they run one by one, and slots that come meanwhile after them.
     """
 
     policy: CatchUpPolicy = CatchUpPolicy.LATEST
@@ -200,7 +201,7 @@ class ScheduledReportSpec(Model):
     """Allow, Forbid or Replace a run while an earlier one of the same variant has not ended; backfilled runs are not
     counted, they wait."""
     starting_deadline: Annotated[Duration, between("10s", "8784h")] | None = None
-    """A run that could not start so long after its time is missed, 10s to 8784h."""
+    """A run that could not start so long after its time is missed, 10s to 8784h, whatever it has waited for."""
     catch_up: CatchUp = CatchUp()
     """What is done about slots that fell while the operator was down."""
     jitter: Annotated[Duration, between("0s", "24h")] | None = None

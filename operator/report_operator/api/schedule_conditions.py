@@ -44,13 +44,15 @@ class ScheduleReason(StrEnum):
     when the spec is edited, else after longer and longer times, up to an hour."""
     NOTICE_REFUSED = "NoticeRefused"
     """Of an Event: the API server refused the notice to owners (admission, quota, policy)."""
+    CHANGE_REFUSED = "ChangeRefused"
+    """Of an Event: the API server refused to have a Report cancelled, owned or deleted (admission)."""
 
 
 class SlotReason(StrEnum):
     """Why a slot, or a manual run, has no Report. Values are API: they are added, never renamed."""
 
     OPERATOR_UNAVAILABLE = "OperatorUnavailable"
-    """Missed: the operator was down or cut off, and `spec.catchUp` does not ask for the slot."""
+    """Missed: the operator was down or cut off, and `spec.catchUp` does not ask for the slot, or not any more."""
     STARTING_DEADLINE_EXCEEDED = "StartingDeadlineExceeded"
     """Missed: more than `spec.startingDeadline` had passed."""
     EDITED = "Edited"
@@ -60,7 +62,7 @@ class SlotReason(StrEnum):
     ALREADY_RUNNING = "AlreadyRunning"
     """Skipped: an earlier run has not ended, and `spec.concurrencyPolicy` is Forbid."""
     REPORT_REFUSED = "ReportRefused"
-    """Skipped: the API server refused the Report (admission, quota, policy)."""
+    """Skipped: the API server refused the Report (admission, quota, policy). A slot of a backfill waits instead."""
     INVALID_RUN_PERIOD = "InvalidRunPeriod"
     """Skipped: the annotation for the period of a manual run cannot be read."""
     VARIANTS_SUSPENDED = "VariantsSuspended"

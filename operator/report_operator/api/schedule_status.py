@@ -110,7 +110,8 @@ class BackfillProgress(Model):
     last_slot: Time | None = None
     """The last slot to make Reports for."""
     message: _Message | None = None
-    """Why nothing is done."""
+    """Why nothing is done: there are too many slots, or the API server refuses the next one, which is tried again every
+    minute."""
 
 
 class Failures(Model):

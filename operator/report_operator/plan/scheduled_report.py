@@ -107,13 +107,14 @@ def _decision(facts: Facts, draft: Draft | None, fields: Fields) -> Decision:
     known, spec = facts.subject.status, facts.subject.spec
     children = list(draft.children.values()) if draft is not None else list(facts.children)
     new = known.model_copy(update=fields | status.of_runs(known, children))
+    times = [fields["next_run_time"], draft.wake_at if draft is not None else None]
     return Decision(
         creations=tuple(draft.creations) if draft is not None else (),
         cancellations=tuple(dict.fromkeys(draft.cancellations)) if draft is not None else (),
         status=new if new != known else None,
         deletions=history.surplus(children, spec.history, fields["failures"].counted_until) if spec is not None else (),
         announcements=_announcements(known, new),
-        wake_at=fields["next_run_time"],
+        wake_at=min((time for time in times if time is not None), default=None),
     )
 
 
@@ -152,17 +153,17 @@ def _followed(facts: Facts, following: Following) -> Fields:
 
 
 def _run_slots(draft: Draft, following: Following, followed: Fields) -> Fields:
-    """Start what waits for its turn and what is due; return the fields of the status that follow from it."""
+    """Start what is due, then what waits for its turn; return the fields of the status that follow from it."""
     facts, spec, timing = draft.facts, draft.spec, draft.timing
     begun = _begun(facts)
     hold = hold_of(facts.subject, following.anchor, facts.now)
     found = due(timing, spec, following.anchor, facts.now, begun, hold=hold)
     horizon = facts.now - timing.delay
     waited = backlog.still_due(spec, followed["catch_up"], horizon, begun)
-    line = backlog.line(draft, waited.late, found)
-    waiting = backlog.catch_up(draft, line, begun)
+    line = backlog.line(draft, waited.late, found, begun)
     for slot in sorted({*found.late, *found.on_time}.difference(line)):
         draft.start_slot(slot)
+    waiting = backlog.catch_up(draft, line, begun)
     surplus = waiting[: -spec.catch_up.limit]
     missed = _missed_by_outage(_missed_by_outage(followed["missed"], waited, spec), found, spec)
     applied_schedule = following.applied.model_copy(update={"decided_until": found.last} if found.last else {})
@@ -224,6 +225,8 @@ def _announcements(old: ScheduledReportStatus, new: ScheduledReportStatus) -> tu
         for before, after in ((old.missed, new.missed), (old.skipped, new.skipped))
         if after.reason is not None and after.count > before.count
     ]
+    if _refused_backfill(new) and not _refused_backfill(old):
+        found.append(Announcement("Warning", SlotReason.REPORT_REFUSED, _refused_backfill(new)))
     if new.test_send is not None and new.test_send != old.test_send and new.test_send.message is not None:
         found.append(Announcement("Warning", Reason.TEST_REFUSED, new.test_send.message))
     was, is_ = (next((c for c in s.conditions if c.type == ScheduleConditionType.READY), None) for s in (old, new))
@@ -232,3 +235,9 @@ def _announcements(old: ScheduledReportStatus, new: ScheduledReportStatus) -> tu
     if is_ is not None and is_.reason in _NORMAL and was is not None and was.reason != is_.reason:
         found.append(Announcement("Normal", is_.reason, is_.message))
     return tuple(found)
+
+
+def _refused_backfill(status: ScheduledReportStatus) -> str:
+    """Return what the API server says to the next slot of a backfill; empty when it has not refused it."""
+    progress = status.backfill
+    return (progress.message or "") if progress is not None and progress.next_slot is not None else ""

@@ -19,6 +19,8 @@ BACKFILL_SLOTS = 1000
 """Most slots of a backfill."""
 BACKFILL_AT_ONCE = 5
 """Slots of a backfill with unfinished Reports at the same time, where concurrencyPolicy is Allow."""
+_RETRY = timedelta(minutes=1)
+"""Until a slot that was refused is tried again."""
 _LOOKED_AT = 5 * BACKFILL_SLOTS
 """Most slots that are looked at to find those whose period lies in the range."""
 
@@ -41,18 +43,19 @@ def still_due(
     )
 
 
-def line(draft: Draft, waiting: Iterable[datetime], found: Due) -> list[datetime]:
+def line(draft: Draft, waiting: Iterable[datetime], found: Due, begun: Collection[datetime]) -> list[datetime]:
     """Return the slots that run one by one, earliest first: those that wait, and those of an outage.
 
     As long as one of them waits or runs, slots that come on time are at the end of the line. Started at once they would
     be skipped by Forbid, cancel those before by Replace, and their success would hide the failures of those before.
+    `begun`: slots that have some of their Reports; those that did not wait were started on time.
     """
     spec = draft.spec
     if spec.catch_up.policy is not CatchUpPolicy.ALL or spec.concurrency_policy is ConcurrencyPolicy.ALLOW:
         return sorted(waiting)
     behind = {*waiting, *found.late}
     if behind or any(_is_late(child, draft.timing) for child in draft.active(Trigger.SCHEDULED)):
-        return sorted(behind.union(found.on_time))
+        return sorted(behind.union(slot for slot in found.on_time if slot not in begun))
     return []
 
 
@@ -86,21 +89,36 @@ def backfill(draft: Draft, until: datetime, *, is_other: bool) -> BackfillProgre
     wanted, known = draft.spec.backfill, draft.facts.subject.status.backfill
     if wanted is None:
         return None
-    if known is None or (known.from_, known.to) != (wanted.from_, wanted.to) or (is_other and known.message):
+    if known is None or (known.from_, known.to) != (wanted.from_, wanted.to):
         known = _taken_up(draft.timing, wanted, until)
     elif is_other and known.next_slot is not None:
         known = _taken_up(draft.timing, wanted, until, done=_done(draft, known.next_slot), decided=known.decided)
+    elif is_other and known.message:
+        known = _taken_up(draft.timing, wanted, until)
+    return _gone_on(draft, known)
+
+
+def _gone_on(draft: Draft, known: BackfillProgress) -> BackfillProgress:
+    """Start the next slots of a backfill, as many as there is room for; return how far it is then.
+
+    It ends at a slot that the API server refuses. That one alone is tried again after a while, the others after it.
+    """
     if known.next_slot is None or known.last_slot is None:
         return known
-    room, decided, last = _room(draft), known.decided, known.last_slot
+    room, decided, last, said = _room(draft), known.decided, known.last_slot, known.message
+    if said:
+        room = min(room, 1)
     for slot in takewhile(lambda slot: slot <= last, draft.timing.slots.after(known.next_slot - timedelta.resolution)):
         if not draft.is_made(Trigger.BACKFILL, slot):
-            if room <= 0:
-                return known.model_copy(update={"decided": decided, "next_slot": slot})
+            refused = draft.refused(draft.runs(Trigger.BACKFILL, slot))
+            if refused:
+                draft.try_again_in(_RETRY)
+            if refused or room <= 0:
+                return known.model_copy(update={"decided": decided, "next_slot": slot, "message": refused or said})
             draft.start(draft.runs(Trigger.BACKFILL, slot), draft.timing.period_of(slot))
             room -= 1
-        decided += 1
-    return known.model_copy(update={"decided": decided, "next_slot": None})
+        decided, said = decided + 1, None
+    return known.model_copy(update={"decided": decided, "next_slot": None, "message": None})
 
 
 def _done(draft: Draft, next_slot: datetime) -> datetime:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from report_operator.api.metadata import Trigger
@@ -28,6 +28,8 @@ class Draft:
     """By name: those that are there, and those that will be."""
     creations: list[Mapping[str, Any]] = field(default_factory=list)
     cancellations: list[str] = field(default_factory=list)
+    wake_at: datetime | None = None
+    """When to decide again although nothing is due."""
 
     @classmethod
     def of(cls, facts: Facts, spec: ScheduledReportSpec, timing: Timing) -> Self:
@@ -66,15 +68,22 @@ class Draft:
 
     def start(self, runs: list[Run], period: Period | None) -> None:
         """Make the Reports of runs that are of one slot; those that are there stay as they are."""
-        refusals = []
         for run in runs:
-            if run.name in self.facts.refusals:
-                refusals.append(f"{run.name}: {self.facts.refusals[run.name]}")
-            elif run.name not in self.children:
+            if run.name not in self.facts.refusals and run.name not in self.children:
                 self.creations.append(run.manifest(self.spec, period, self.timing.slots.zone))
                 self.children[run.name] = run.child(self.now)
-        if refusals:
-            self.skip(SlotReason.REPORT_REFUSED, f"The API server refuses {' '.join(refusals)}", runs[0].slot)
+        refused = self.refused(runs)
+        if refused:
+            self.skip(SlotReason.REPORT_REFUSED, refused, runs[0].slot)
+
+    def refused(self, runs: list[Run]) -> str:
+        """Return which Reports of a slot the API server does not take, and what it said; empty when it takes all."""
+        refusals = [f"{run.name}: {self.facts.refusals[run.name]}" for run in runs if run.name in self.facts.refusals]
+        return tally.cut(f"The API server refuses {' '.join(refusals)}") if refusals else ""
+
+    def try_again_in(self, pause: timedelta) -> None:
+        """Have the next decision made after a pause, if nothing brings it earlier."""
+        self.wake_at = self.now + pause
 
     def skip(self, reason: SlotReason, message: str, slot: datetime) -> None:
         """Count a slot, or a call by hand, that for some variant at least gets no Report."""

@@ -12,5 +12,10 @@ def add(tally: Tally, count: int, reason: SlotReason, message: str, last: dateti
     """Return the tally with so many slots more, the last of which is `last`; the same one for none."""
     if count == 0:
         return tally
-    text = message if len(message) <= _MESSAGE else message[: _MESSAGE - 1] + "…"
-    return Tally(count=tally.count + count, reason=reason, message=text, last_slot=max(last, tally.last_slot or last))
+    last_slot = max(last, tally.last_slot or last)
+    return Tally(count=tally.count + count, reason=reason, message=cut(message), last_slot=last_slot)
+
+
+def cut(message: str) -> str:
+    """Return a message, cut to the length that fits the status."""
+    return message if len(message) <= _MESSAGE else message[: _MESSAGE - 1] + "…"
