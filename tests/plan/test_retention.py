@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from report_operator.api.conditions import Phase
-from report_operator.api.metadata import Trigger
+from report_operator.api.metadata import (
+    MANAGED_BY_LABEL,
+    MANAGER,
+    SCHEDULE_LABEL,
+    SCHEDULE_UID_LABEL,
+    SLOT_ANNOTATION,
+    TRIGGER_LABEL,
+    Trigger,
+)
 from report_operator.api.retention import Retention, parse_lifetime
 from report_operator.api.schedule import History
 from report_operator.plan import retention
@@ -16,6 +24,7 @@ from report_operator.plan.facts import RetainArtifacts
 from report_operator.plan.report import decide
 from report_operator.plan.schedule import history
 from report_operator.plan.schedule.child import Child
+from report_operator.plan.schedule.names import of_run
 from report_operator.plan.subject import Subject
 from report_operator.plan.upkeep import LOOK_AGAIN, Kept, Step
 from tests.support import objects
@@ -147,6 +156,68 @@ class TestWhatIsDue:
         )
         assert signed.step(later, is_last_good=True) is Step.WAIT
         assert signed.due_at(later, is_last_good=True) == later + LOOK_AGAIN
+
+
+def scheduled(trigger: Trigger = Trigger.BACKFILL, **status: Any) -> Json:
+    """Return a Report without files that a ScheduledReport has made."""
+    name = of_run("weekly", "uid", trigger, "", slot=NOW, token="")
+    labels = {
+        MANAGED_BY_LABEL: MANAGER,
+        SCHEDULE_LABEL: "weekly",
+        SCHEDULE_UID_LABEL: "uid",
+        TRIGGER_LABEL: trigger.value,
+    }
+    told = {"observedGeneration": 1, "phase": "Failed", "completionTime": objects.text(NOW)} | status
+    return objects.report(name=name, labels=labels, annotations={SLOT_ANNOTATION: objects.text(NOW)}, status=told)
+
+
+class TestWithoutFiles:
+    """Backfilled ones are not counted by `history`, and those of a ScheduledReport that is gone are by nobody."""
+
+    @pytest.mark.parametrize("phase", ["Failed", "Cancelled", "Succeeded"])
+    @pytest.mark.parametrize("trigger", [Trigger.BACKFILL, Trigger.SCHEDULED])
+    def test_one_of_a_schedule_goes_at_the_same_time(self, trigger: Trigger, phase: str) -> None:
+        report, done = kept(scheduled(trigger, phase=phase)), NOW.replace(microsecond=0)
+        assert report.due_at(NOW) == done + DAYS_90
+        assert report.step(done + DAYS_90 - timedelta(seconds=1)) is Step.WAIT
+        assert report.step(done + DAYS_90) is Step.EXPIRE
+
+    def test_its_spec_says_when(self) -> None:
+        manifest = scheduled()
+        hours = manifest | {"spec": SPEC | {"retention": {"ttl": "36h"}}}
+        forever = manifest | {"spec": SPEC | {"retention": {"ttl": "Forever"}}}
+        assert kept(hours).due_at(NOW) == NOW.replace(microsecond=0) + 36 * HOUR
+        assert Kept.from_manifest(forever, links_allowed=True) is None
+
+    def test_one_that_never_ran_goes_by_when_it_was_made(self) -> None:
+        """The policy did not allow it."""
+        manifest = scheduled()
+        del manifest["status"]["completionTime"]
+        assert kept(manifest).due_at(NOW) == NOW.replace(microsecond=0) - timedelta(minutes=1) + DAYS_90
+
+    @pytest.mark.parametrize(
+        "status",
+        [
+            {"phase": "Running"},
+            {"phase": "Hibernating"},
+            {"observedGeneration": 0},
+            {"redelivery": {"token": "t1", "phase": "Running"}},
+        ],
+    )
+    def test_one_whose_run_has_not_ended_stays(self, status: Json) -> None:
+        assert Kept.from_manifest(scheduled(**status), links_allowed=True) is None
+
+    def test_one_of_a_user_stays(self) -> None:
+        mine = scheduled()
+        mine["metadata"]["name"] = "mine"
+        assert Kept.from_manifest(mine, links_allowed=True) is None
+        plain = objects.report(status={"observedGeneration": 1, "phase": "Failed", "completionTime": objects.text(NOW)})
+        assert Kept.from_manifest(plain, links_allowed=True) is None
+
+    def test_needs_no_links(self) -> None:
+        report = Kept.from_manifest(scheduled(), links_allowed=True)
+        assert report is not None
+        assert report.step(NOW) is Step.WAIT
 
 
 def child(number: int, trigger: Trigger, variant: str, phase: str, completed: datetime) -> Child:

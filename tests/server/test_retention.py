@@ -99,6 +99,14 @@ class TestExpiry:
         expire(team, name)
         eventually(lambda: True if not is_there(team, name) else None, PATIENCE, f"{name} is deleted")
 
+    def test_one_of_a_schedule_that_has_no_files_goes_too(self, team: Team) -> None:
+        name = self.asked_for(team, "1")
+        team.end_job(team.job_of(name)["metadata"]["name"], "Failed", "DeadlineExceeded")
+        team.wait(name, "DeadlineExceeded")
+        team.delete("scheduledreports", "weekly")
+        team.patch("reports", f"{name}/status", {"status": {"completionTime": PAST}})
+        eventually(lambda: True if not is_there(team, name) else None, PATIENCE, f"{name} is deleted")
+
     def test_a_users_copy_of_one_of_a_schedule_stays(self, team: Team) -> None:
         made = team.get("reports", self.scheduled(team, "1"))
         kept = {field: made["metadata"][field] for field in ("labels", "annotations")}
@@ -111,6 +119,13 @@ class TestExpiry:
 
     def scheduled(self, team: Team, token: str) -> str:
         """Have a ScheduledReport make a Report, and play its run; return its name."""
+        name = self.asked_for(team, token)
+        team.finish(name)
+        team.wait(name, "Succeeded")
+        return name
+
+    def asked_for(self, team: Team, token: str) -> str:
+        """Have a ScheduledReport make a Report; return its name."""
         note = {"report-operator.io/run-now": token}
         if any(each["metadata"]["name"] == "weekly" for each in team.list("scheduledreports")):
             team.patch("scheduledreports", "weekly", {"metadata": {"annotations": note}})
@@ -124,7 +139,4 @@ class TestExpiry:
             mine = [m["name"] for m in found if m["annotations"].get("report-operator.io/run-now") == token]
             return mine[0] if mine else None
 
-        name = eventually(made, PATIENCE, "a Report by hand")
-        team.finish(name)
-        team.wait(name, "Succeeded")
-        return name
+        return eventually(made, PATIENCE, "a Report by hand")

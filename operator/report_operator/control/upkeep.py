@@ -1,4 +1,4 @@
-"""Looks after Reports whose runs have ended and whose files are kept, at the times that plan/upkeep.py names.
+"""Looks after Reports whose runs have ended, at the times that plan/upkeep.py names.
 
 One heap of times and a few workers for all of them: what is due later than the next listing of all Reports is not even
 remembered.

@@ -1,4 +1,4 @@
-"""What a Report needs whose run has ended and whose files are kept: facts and the time in, step out.
+"""What a Report needs whose run has ended and that is not kept for ever: facts and the time in, step out.
 
 Only the status is ever changed: neither a run nor a new generation comes of it.
 """
@@ -11,14 +11,14 @@ from typing import Any, Self
 
 from report_operator.api.conditions import Phase
 from report_operator.api.download import LinkPolicy, Refresh
-from report_operator.plan import trial
+from report_operator.plan import retention, trial
 from report_operator.plan.reading import is_sent_again
 from report_operator.plan.schedule.child import maker_of
 
 AT_ONCE = datetime.min.replace(tzinfo=UTC)
 LOOK_AGAIN = timedelta(hours=1)
 """At a Report that is kept in spite of its age, until newer ones have succeeded."""
-_WITH_FILES = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+_ENDED = frozenset({Phase.SUCCEEDED, Phase.FAILED, Phase.CANCELLED})
 
 
 def is_made_by_us(manifest: Mapping[str, Any]) -> bool:
@@ -41,7 +41,7 @@ class Step(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is of interest in a Report with files."""
+    """What is of interest in a Report with files, or in one of ours without."""
 
     has_links: bool
     wants_links: bool
@@ -50,30 +50,35 @@ class Kept:
     renew_at: datetime | None
     """When its links are to be renewed; None when that is not known."""
     expires_at: datetime | None
-    """When its files have been kept for their time; None for never."""
+    """When its files have been kept for their time, or would have been; None for never."""
 
     @classmethod
     def from_manifest(cls, manifest: Mapping[str, Any], *, links_allowed: bool) -> Self | None:
-        """Read a Report as it came from the API server; None when it has no files, or a run or redelivery is ahead.
+        """Read a Report as it came from the API server; None when nothing is to be done for it.
 
-        It is read without the models: every Report of the cluster comes by here at every listing.
+        That is so when a run or redelivery is ahead, and without files, unless it is ours and has to go all the same:
+        nobody else deletes what was backfilled, or has lost its ScheduledReport. It is read without the models: every
+        Report of the cluster comes by here at every listing.
         """
         metadata, status = manifest["metadata"], manifest.get("status") or {}
         files = status.get("artifacts") or ()
-        is_settled = status.get("observedGeneration") == metadata["generation"] and status.get("phase") in _WITH_FILES
-        if not files or not is_settled or is_sent_again(manifest) or "deletionTimestamp" in metadata:
+        is_settled = status.get("observedGeneration") == metadata["generation"] and status.get("phase") in _ENDED
+        if not is_settled or is_sent_again(manifest) or "deletionTimestamp" in metadata:
+            return None
+        expires_at = _time(status.get("expiresAt")) if files else _expiry_without_files(manifest)
+        if not files and expires_at is None:
             return None
         download = manifest["spec"].get("download") or {}
         return cls(
             has_links=any("downloadURL" in file for file in files),
-            wants_links=links_allowed and download.get("links") != LinkPolicy.DISABLED,
+            wants_links=bool(files) and links_allowed and download.get("links") != LinkPolicy.DISABLED,
             renews_links=download.get("refresh") in (None, Refresh.AUTO),
             renew_at=_time(status.get("linksRenewAt")),
-            expires_at=_time(status.get("expiresAt")),
+            expires_at=expires_at,
         )
 
     def has_expired(self, now: datetime) -> bool:
-        """Return whether its files have been kept for their time."""
+        """Return whether its time is over."""
         return self.expires_at is not None and self.expires_at <= now
 
     def step(self, now: datetime, *, is_last_good: bool = False) -> Step:
@@ -100,6 +105,15 @@ class Kept:
         if not self.wants_links or not self.renews_links:
             return None
         return (self.renew_at or AT_ONCE) if self.has_links else AT_ONCE
+
+
+def _expiry_without_files(manifest: Mapping[str, Any]) -> datetime | None:
+    """Return when a Report without files goes; None for never. One that was refused has no other time than its own."""
+    if not is_made_by_us(manifest):
+        return None
+    ttl = retention.lifetime(manifest["spec"], None)
+    ended = manifest["status"].get("completionTime") or manifest["metadata"]["creationTimestamp"]
+    return datetime.fromisoformat(ended) + ttl if ttl is not None else None
 
 
 def _time(text: str | None) -> datetime | None:
