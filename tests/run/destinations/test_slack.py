@@ -62,6 +62,15 @@ def test_what_a_channel_gets(ship: Ship, web: HttpServer, url: dict[str, Any]) -
     assert (shipment.ledger()[0].state, shipment.ledger()[0].remote_id) == (DeliveryState.SENT, "HTTP 200")
 
 
+def test_a_text_that_comes_out_empty_is_no_block(ship: Ship, web: HttpServer, url: dict[str, Any]) -> None:
+    """Slack refuses a message with an empty text in a block (400 invalid_blocks)."""
+    post(ship(chat(url, text="{% if metrics %}There are some.{% endif %} "), title="Weekly"))
+    [asked] = web.asked
+    message = json.loads(asked.body)
+    assert [block["type"] for block in message["blocks"]] == ["header", "actions", "context"]
+    assert message["text"].startswith("*Weekly*\n<http")
+
+
 def test_a_channel_that_is_gone(ship: Ship, web: HttpServer, url: dict[str, Any]) -> None:
     web.answer("channel_not_found", status=404)
     shipment = ship(chat(url))

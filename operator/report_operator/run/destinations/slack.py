@@ -52,22 +52,25 @@ class SlackChannel:
 
 
 def payload(package: Package, message: Message) -> Json:
-    """Return the message with blocks, and with a text for chats that know none."""
+    """Return the message with blocks, and with a text for chats that know none.
+
+    A block with an empty text would have all of it refused (Block Kit: section).
+    """
     body = with_links(message.text, package.links, escape_chat)
     metrics = [f"{escape_chat(title)}: *{escape_chat(text)}*" for title, text in package.rendered.metrics.items()]
     links = {name: link for name, link in package.links.downloads.items() if len(link) <= _URL}
     lines = [f"<{escape_chat(link)}|{name}>" for name, link in package.links.downloads.items()]
     origin = f"Report {package.request.namespace}/{package.request.name}, run {package.request.run_id}"
     until = f"The links work until {written_expiry(package.links.downloads_expire_at)}."
-    text = "\n".join([f"*{escape_chat(message.subject)}*", body, *metrics, *lines, *([until] if lines else []), origin])
+    told = [f"*{escape_chat(message.subject)}*", body, *metrics, *lines, until if lines else "", origin]
     blocks: list[Json] = [
         {"type": "header", "text": {"type": "plain_text", "text": message.subject[:_TITLE]}},
-        {"type": "section", "text": _words(body[:_TEXT])},
+        *([{"type": "section", "text": _words(body[:_TEXT])}] if body else []),
         *([{"type": "section", "fields": [_words(each) for each in metrics[:_FIELDS]]}] if metrics else []),
         *([{"type": "actions", "elements": [_button(name, link) for name, link in links.items()]}] if links else []),
         {"type": "context", "elements": [_words(f"{until} {origin}" if lines else origin)]},
     ]
-    return {"text": text, "blocks": blocks}
+    return {"text": "\n".join(filter(None, told)), "blocks": blocks}
 
 
 def _words(text: str) -> Json:
