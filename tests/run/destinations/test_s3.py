@@ -158,6 +158,26 @@ def test_a_role_that_is_refused(ship: Ship, web: HttpServer, lake: Lake, monkeyp
     assert shipment.ledger()[0].last_error == "s3://lake refuses the role: 403 AccessDenied not you"
 
 
+@pytest.mark.parametrize(("role", "state", "tries"), [({"arn": ROLE}, "Sent", 2), (None, "Failed", 1)])
+def test_keys_of_a_role_that_end_during_the_copy(
+    *, ship: Ship, web: HttpServer, lake: Lake, monkeypatch: pytest.MonkeyPatch, role: Any, state: str, tries: int
+) -> None:
+    """The next try has new ones. A server in the place of STS and the bucket: real keys last 15 minutes at least."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", web.url)
+    expired = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+
+    def respond(asked: Asked) -> Answer:
+        puts = [each for each in web.asked if each.method == "PUT"]
+        return Answer(ASSUMED.encode()) if asked.path == "/" else Answer(expired, 400) if len(puts) == 2 else Answer()
+
+    web.respond = respond
+    shipment = ship(lake(role=role, endpoint=web.url))
+    sent(shipment)
+    [entry] = shipment.ledger()
+    assert (entry.state, entry.attempts) == (state, tries)
+    assert sum(each.path == "/" for each in web.asked) == (2 if role else 0)
+
+
 @pytest.fixture
 def pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Set what a cluster puts into a pod, and nothing else of AWS; a `…_FILE` is given by its content."""

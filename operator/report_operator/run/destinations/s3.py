@@ -33,6 +33,8 @@ _PASSING_CODES = frozenset(
     {"BadDigest", "IncompleteBody", "OperationAborted", "RequestTimeout", "SlowDown", "Throttling", "TooManyRequests"}
 )
 """Codes of S3 and STS (API references, "Error responses") that come with a 4xx and another try mends."""
+_PASSING_CODES_OF_ROLE = _PASSING_CODES | {"ExpiredToken"}
+"""The same where keys of a role are used, which last an hour: every try has new ones."""
 _SERVER_ERROR = 500
 _PART = 16 << 20
 """Bytes that go in one request, and are in memory at the same time."""
@@ -154,7 +156,7 @@ class S3Channel:
         answer = error.response.get("Error", {})
         code, status = str(answer.get("Code", "")), error.response["ResponseMetadata"]["HTTPStatusCode"]
         what = "the role" if error.operation_name.startswith("AssumeRole") else "a file"
-        passing = status >= _SERVER_ERROR or code in _PASSING_CODES
+        passing = status >= _SERVER_ERROR or code in (_PASSING_CODES_OF_ROLE if self._s3.role else _PASSING_CODES)
         return Failed(f"{self._place} refuses {what}: {status} {code} {answer.get('Message', '')}", passing=passing)
 
 
