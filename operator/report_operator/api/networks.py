@@ -32,8 +32,20 @@ NEVER: tuple[Network, ...] = tuple(
 )
 """Nobody serves reports there, and what answers there knows the credentials of nodes."""
 
-_NAT64 = IPv6Network("64:ff9b::/96")
-"""Addresses by which IPv6-only networks reach IPv4 ones (RFC 6052)."""
+_EMBEDDING = tuple(
+    map(
+        IPv6Network,
+        (
+            "64:ff9b::/96",  # by which IPv6-only networks reach IPv4 ones (NAT64, RFC 6052)
+            "64:ff9b:1::/96",  # the same within a site (RFC 8215)
+            "::ffff:0:0:0/96",  # IPv4-translated (SIIT, RFC 2765)
+        ),
+    )
+)
+"""Their last 32 bits are an IPv4 address."""
+_UNICAST: tuple[Network, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("2000::/3"))
+"""What may be public: of IPv6, IANA gives out nothing else (RFC 4291, section 2.4). `is_global` knows only the networks
+that are registered as special, older versions of Python fewer, and none `fec0::/10`, once site-local (RFC 3879)."""
 _INTERNAL = (".svc", ".cluster.local", ".localhost")
 
 
@@ -70,7 +82,7 @@ class Reach:
         what = str(address) if str(address) == host else f"{host} has the address {address}, which"
         if any(meant in network for network in NEVER):
             return f"{self.network_rule}: {what} is link-local, a cloud's metadata service or reserved: never allowed"
-        if meant.is_global or any(meant in network for network in self.networks):
+        if _is_public(meant) or any(meant in network for network in self.networks):
             return ""
         allowed = ", ".join(map(str, self.networks)) or "none"
         return f"{self.network_rule}: {what} is not public; allowed beside public addresses: {allowed}"
@@ -91,10 +103,14 @@ def is_internal(name: str) -> bool:
     return "." not in name or name.endswith(_INTERNAL)
 
 
+def _is_public(address: Address) -> bool:
+    return address.is_global and any(address in network for network in _UNICAST)
+
+
 def _meant(address: Address) -> Address:
     """Return the IPv4 address that an IPv6 address stands for, or else the address itself."""
     if isinstance(address, IPv4Address):
         return address
-    if address in _NAT64:
+    if any(address in network for network in _EMBEDDING):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address
