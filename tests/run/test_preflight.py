@@ -13,7 +13,7 @@ import pytest
 from report_operator.api.policy import Policy
 from report_operator.api.preflight import ORDER_VARIABLE, ProbeAnswer, ProbeOrder
 from report_operator.api.relay import Access
-from report_operator.api.run import Request
+from report_operator.api.run import TERMINATION_MESSAGE_LIMIT, Request
 from report_operator.run.destinations.email import EmailChannel
 from report_operator.run.preflight import probe
 from report_operator.run.workspace import Workspace
@@ -166,16 +166,39 @@ def test_a_bucket_takes_a_marker_and_keeps_nothing(
     assert store.keys("probes") == []
 
 
+def process(request: Request, workspace: Workspace) -> subprocess.CompletedProcess[str]:
+    """Run a probe as its container does."""
+    wanted = ProbeOrder(request=request).model_dump_json(by_alias=True, exclude_none=True)
+    command = [sys.executable, "-c", PROGRAM, wanted, str(workspace.request.parent)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "operator"), ORDER_VARIABLE: wanted}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+
+
 def test_the_process_tells_what_it_found_without_secrets(
     order: Callable[..., Request], workspace: Workspace, put_secret: PutSecret
 ) -> None:
     url = f"http://{HOST}:{free_ports(1)[0]}/a-token-of-a-chat"
     chat = {"name": "chat", "slack": {"urlFrom": put_secret("chat", "url", url)}}
-    wanted = ProbeOrder(request=order(destinations=[chat])).model_dump_json(by_alias=True, exclude_none=True)
-    command = [sys.executable, "-c", PROGRAM, wanted, str(workspace.request.parent)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "operator"), ORDER_VARIABLE: wanted}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = process(order(destinations=[chat]), workspace)
     [problem] = ProbeAnswer.model_validate_json(workspace.termination_log.read_bytes()).problems
     assert problem.startswith("Destination chat: ")
     assert "a-token-of-a-chat" not in problem + done.stdout + done.stderr
     assert [json.loads(line)["level"] for line in done.stdout.splitlines()] == ["warning"]
+
+
+@pytest.mark.requirement("D9")
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_answer_fits_into_what_the_kubelet_keeps(
+    order: Callable[..., Request], workspace: Workspace, web: HttpServer, put_secret: PutSecret, count: int
+) -> None:
+    """A store that says no at length, in a script with three bytes for each character."""
+    said = "\N{CJK UNIFIED IDEOGRAPH-7981}" * 3000
+    web.respond = lambda _: Answer(f"<Error><Code>AccessDenied</Code><Message>{said}</Message></Error>".encode(), 403)
+    key = {"idFrom": put_secret("lake", "id", ACCESS_KEY), "secretFrom": put_secret("lake", "secret", SECRET_KEY)}
+    s3 = {"bucket": "lake", "endpoint": web.url, "pathStyle": True, "accessKey": key}
+    process(order(destinations=[{"name": f"lake-{n}", "s3": s3} for n in range(count)]), workspace)
+    content = workspace.termination_log.read_bytes()
+    assert len(content) <= TERMINATION_MESSAGE_LIMIT
+    problems = ProbeAnswer.model_validate_json(content).problems
+    beginnings = [f"Destination lake-{n}: s3://lake refuses a file: 403 AccessDenied {said[:50]}" for n in range(count)]
+    assert [each.startswith(beginning) for each, beginning in zip(problems, beginnings, strict=True)] == [True] * count

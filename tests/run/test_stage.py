@@ -37,6 +37,7 @@ from report_operator.api.run import (
     Upload,
 )
 from report_operator.run.stage import EXIT_TERMINATED
+from report_operator.run.termination import first_that_fits
 from report_operator.run.workspace import Workspace
 from tests.support.http_server import HttpServer
 from tests.support.ports import free_ports
@@ -206,7 +207,7 @@ def test_a_request_is_the_same_when_it_was_read(kind: str) -> None:
 def test_a_message_fits_into_what_the_kubelet_keeps(message: str, before: list[str]) -> None:
     from report_operator.run.stage import _failed  # noqa: PLC0415
 
-    text = _failed(Stage.RENDER, Reason.QUERY_FAILED, message, before)
+    text = first_that_fits(_failed(Stage.RENDER, Reason.QUERY_FAILED, message, before))
     assert len(text) <= TERMINATION_MESSAGE_LIMIT
     failure = Outcome.model_validate_json(text).failure
     assert failure

@@ -12,7 +12,7 @@ from report_operator.api.run import Request
 ORDER_VARIABLE = "REPORT_OPERATOR_PROBE"
 """Environment variable of the probe's container: a ProbeOrder as JSON. It holds nothing secret."""
 ANSWER_LENGTH = 2000
-"""Characters of all problems together: they go through the termination message."""
+"""Characters of all problems together, at most: they go through the termination message and into the status."""
 
 
 class Preflight(StrEnum):

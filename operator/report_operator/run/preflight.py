@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from report_operator.run.destinations.outcome import Sent
 from report_operator.run.destinations.package import Package
 from report_operator.run.failure import RunError
 from report_operator.run.redaction import Redactor
+from report_operator.run.termination import ever_shorter, first_that_fits, shortened
 from report_operator.run.workspace import Workspace
 
 MARKER = "preflight.json"
@@ -32,9 +34,7 @@ def main(order: str, workspace: Workspace) -> int:
     problems = [redact(each) for each in probe(ProbeOrder.model_validate_json(order), workspace)]
     for each in problems:
         _log.warning("%s", each)
-    length = ANSWER_LENGTH // max(len(problems), 1)
-    answer = ProbeAnswer(problems=[each if len(each) <= length else f"{each[: length - 1]}…" for each in problems])
-    workspace.termination_log.write_text(answer.model_dump_json(by_alias=True), encoding="utf-8")
+    workspace.termination_log.write_bytes(first_that_fits(_answers(problems)))
     return EXIT_OK
 
 
@@ -44,6 +44,12 @@ def probe(order: ProbeOrder, workspace: Workspace) -> list[str]:
     with ThreadPoolExecutor(max(len(order.request.spec.destinations), 1)) as pool:
         found = pool.map(lambda each: _problem(each, package), order.request.spec.destinations)
         return [problem for problem in found if problem]
+
+
+def _answers(problems: list[str]) -> Iterator[ProbeAnswer]:
+    """Yield ways to tell of problems, ever shorter."""
+    for length in ever_shorter(ANSWER_LENGTH // max(len(problems), 1)):
+        yield ProbeAnswer(problems=[shortened(each, length) for each in problems])
 
 
 def _problem(destination: Destination, package: Package) -> str:

@@ -1,17 +1,16 @@
 """A stage as the only process of a container: request in, termination message and exit code out."""
 
 import hashlib
-import json
 import logging
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 from report_operator.api.conditions import Reason, Stage
 from report_operator.api.redelivery import RedeliveryOrder
 from report_operator.api.run import (
     EXIT_OK,
-    TERMINATION_MESSAGE_LIMIT,
     Failure,
     Outcome,
     Rendered,
@@ -22,6 +21,7 @@ from report_operator.run import log
 from report_operator.run.failure import RunError
 from report_operator.run.limits import exhausted
 from report_operator.run.redaction import Redactor
+from report_operator.run.termination import encoded, ever_shorter, first_that_fits, fits, shortened
 from report_operator.run.workspace import Workspace
 
 EXIT_TERMINATED = 128 + signal.SIGTERM
@@ -55,8 +55,8 @@ def main(stage: Stage, workspace: Workspace, digest: str) -> int:
     except Exception as error:  # noqa: BLE001
         before = tail.lines
         failure = as_run_error(error, stage)
-        outcome = _failed(stage, failure.reason, redact(failure.message), before)
-        workspace.termination_log.write_bytes(outcome)
+        drafts = _failed(stage, failure.reason, redact(failure.message), before)
+        workspace.termination_log.write_bytes(first_that_fits(drafts))
         return failure.exit_code
     if result is not None:
         workspace.termination_log.write_bytes(_message(result))
@@ -118,24 +118,19 @@ def _end_on_sigterm() -> None:
 
 def _message(result: Result) -> bytes:
     """Return the termination message: the result, or the hash of RESULT_FILE where the kubelet would cut it off."""
-    message = _encoded(Outcome(result=result))
-    if len(message) <= TERMINATION_MESSAGE_LIMIT:
+    message = encoded(Outcome(result=result))
+    if fits(message):
         return message
     from report_operator.run.publish import json_bytes  # noqa: PLC0415
 
-    return _encoded(Outcome(result_sha256=hashlib.sha256(json_bytes(result)).hexdigest()))
+    return encoded(Outcome(result_sha256=hashlib.sha256(json_bytes(result)).hexdigest()))
 
 
-def _failed(stage: Stage, reason: Reason, message: str, before: list[str]) -> bytes:
-    """Return the termination message of a failure, cut where the kubelet would cut it off: first the log before it."""
-    text = message if len(message) <= _MESSAGE_LIMIT else f"{message[: _MESSAGE_LIMIT - 1]}…"
+def _failed(stage: Stage, reason: Reason, message: str, before: list[str]) -> Iterator[Outcome]:
+    """Yield ways to tell of a failure, ever shorter: at first the log before it goes, line by line."""
+    text = shortened(message, _MESSAGE_LIMIT)
     failure = Failure(reason=reason, message=text, stage=stage, log=before)
-    while len(outcome := _encoded(Outcome(failure=failure))) > TERMINATION_MESSAGE_LIMIT:
-        shorter = {"log": failure.log[1:]} if failure.log else {"message": f"{text[: len(text) * 3 // 4]}…"}
-        failure = failure.model_copy(update=shorter)
-        text = failure.message
-    return outcome
-
-
-def _encoded(outcome: Outcome) -> bytes:
-    return json.dumps(outcome.to_wire(), ensure_ascii=False, separators=(",", ":")).encode()
+    for gone in range(len(before)):
+        yield Outcome(failure=failure.model_copy(update={"log": before[gone:]}))
+    for length in ever_shorter(len(text)):
+        yield Outcome(failure=failure.model_copy(update={"log": [], "message": shortened(text, length)}))
