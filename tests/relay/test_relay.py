@@ -21,7 +21,7 @@ from report_operator.api.relay import MAX_SIZE, Grant, GrantError, granted
 from report_operator.relay.places import CLIENTS_OF_ADDRESS
 from report_operator.relay.server import Server
 from report_operator.relay.settings import PREFIX, Settings, SettingsError
-from tests.support import mail_server
+from tests.support import mail_server, strange_mail_server
 from tests.support.apiserver import ROOT
 from tests.support.mail_server import HOST, PASSWORD, USERNAME, MailServer
 from tests.support.ports import free_ports
@@ -83,6 +83,38 @@ def test_no_answer_of_the_server_is_none_of_the_relay(relay: Server, mails: Mail
     with client(relay) as smtp, pytest.raises(smtplib.SMTPServerDisconnected):
         smtp.sendmail(SENDER, ["ann@example.com"], MAIL)
     assert len(mails.mails) == 1
+
+
+@contextmanager
+def strange_relay(**answers: bytes) -> Iterator[smtplib.SMTP]:
+    """Yield a run's connection to the relay of a server that gives these answers."""
+    with strange_mail_server.running(**answers) as port, running(port) as relay, client(relay) as smtp:
+        yield smtp
+
+
+@pytest.mark.requirement("N1")
+@pytest.mark.parametrize("answer", [b"", b"5", b"55", b"garbage\r\n", b"354 what\r\n", b"250-taken\r\ngarbage\r\n"])
+def test_a_mail_without_a_valid_answer_has_none_of_the_relay(answer: bytes) -> None:
+    with strange_relay(**{".": answer}) as smtp, pytest.raises(smtplib.SMTPServerDisconnected):
+        smtp.sendmail(SENDER, ["ann@example.com"], MAIL)
+
+
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        ("MAIL", b"garbage\r\n"),
+        ("RCPT", b"354 what\r\n"),
+        ("RCPT", b"5"),
+        ("DATA", b"250 taken already\r\n"),
+        ("DATA", b"35"),
+    ],
+)
+def test_a_command_without_a_valid_answer_has_failed(command: str, answer: bytes) -> None:
+    """Above all DATA: what is said of it is the relay's answer to the whole mail."""
+    with strange_relay(**{command: answer}) as smtp, pytest.raises(smtplib.SMTPException) as failed:
+        smtp.sendmail(SENDER, ["ann@example.com"], MAIL)
+    assert "451, b'4.4." in str(failed.value)
+    assert "the mail server gives no valid answer: " in str(failed.value)
 
 
 def test_runs_share_few_connections_that_last(relay: Server, mails: MailServer) -> None:

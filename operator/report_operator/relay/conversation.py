@@ -16,7 +16,8 @@ from email.policy import default
 from io import BufferedIOBase
 
 from report_operator.api.relay import MAX_SIZE, Grant, GrantError, granted
-from report_operator.relay.upstream import CLOSING, GO_ON, Answer, Pool, ServerError, Way
+from report_operator.relay.upstream import DATA, Answer, Pool, ServerError, Way
+from report_operator.run.destinations.smtp import CLOSING
 
 _COMMAND = 16_384
 """Bytes of a command; that of AUTH may have 12,288 (RFC 4954, section 4)."""
@@ -252,8 +253,8 @@ def _pass_on(way: Way, lines: Iterator[bytes], sender: str) -> None:
     """
     header = _header(lines)
     _check_sender(header, sender)
-    answer = way.ask("DATA")
-    if answer.code != GO_ON:
+    answer = way.ask(DATA)
+    if answer.is_no:
         raise _RefusedError(answer.line().decode("latin-1").strip())
     size, block = len(header), bytearray(header)
     for line in lines:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from queue import Empty, LifoQueue
 from typing import NamedTuple, TypeVar
 
+from report_operator.run.destinations.smtp import GO_ON, is_no, is_yes
+
 _T = TypeVar("_T")
 
-CLOSING = 421
-"""The server ends the connection (RFC 5321, section 3.8)."""
-GO_ON = 354
-"""The server waits for a mail."""
+DATA = "DATA"
+"""The command that a mail follows."""
 _PATIENCE = 25.0
 """Seconds that a mail waits for a connection, and that the server may take for a command: less than a run waits."""
 _DATA_TIMEOUT = 110.0
@@ -32,7 +32,12 @@ class Answer(NamedTuple):
     @property
     def is_yes(self) -> bool:
         """Return whether it has taken the command."""
-        return self.code < 400  # noqa: PLR2004 - RFC 5321, section 4.2.1
+        return is_yes(self.code)
+
+    @property
+    def is_no(self) -> bool:
+        """Return whether it has refused the command."""
+        return is_no(self.code)
 
     def line(self) -> bytes:
         """Return the answer as it is sent."""
@@ -45,7 +50,11 @@ class ServerError(Exception):
 
 
 class Way:
-    """A connection to the server, for one mail at a time. Methods raise ServerError when it is lost."""
+    """A connection to the server, for one mail at a time.
+
+    Methods raise ServerError when it is lost, and when an answer is no valid one: then it is closed, as nobody knows
+    what the next answer would be about.
+    """
 
     def __init__(self, smtp: smtplib.SMTP) -> None:
         self._smtp = smtp
@@ -69,6 +78,7 @@ class Way:
     def ask(self, command: str) -> Answer:
         """Return the answer to a command."""
         answer = self._do(lambda: Answer(*self._smtp.docmd(command)))
+        self._check(answer, as_wanted=answer.code == GO_ON if command == DATA else answer.is_yes)
         self.is_midway = answer.code == GO_ON
         return answer
 
@@ -81,6 +91,7 @@ class Way:
         if self._smtp.sock is not None:
             self._smtp.sock.settimeout(_DATA_TIMEOUT)
         answer = self._do(lambda: Answer(*self._smtp.getreply()))
+        self._check(answer, as_wanted=answer.is_yes)
         if self._smtp.sock is not None:
             self._smtp.sock.settimeout(_PATIENCE)
         self._used_at, self.is_midway = time.monotonic(), False
@@ -90,6 +101,13 @@ class Way:
         """End the connection at once: a mail whose final dot was not sent is not taken."""
         self.is_open = False
         self._smtp.close()
+
+    def _check(self, answer: Answer, *, as_wanted: bool) -> None:
+        """Raise ServerError when an answer is neither what is wanted nor a refusal."""
+        if not (as_wanted or answer.is_no):
+            self.close()
+            said = " ".join(answer.text.decode("ascii", "replace").split())
+            raise ServerError(f"the mail server gives no valid answer: {answer.code} {said}")
 
     def _do(self, work: Callable[[], _T]) -> _T:
         try:

@@ -17,11 +17,27 @@ _DATA_TIMEOUT = 120
 """Seconds for the answer to a whole mail: servers look for viruses before they answer."""
 _BLOCK = 65_536
 """Bytes. In Python a timeout is that of a whole `sendall`, and a large mail over a slow line takes minutes."""
-_TRANSIENT = 400
 _PERMANENT = 500
-_GO_ON = 354
-_CLOSING = 421
+_THE_MAIL = "the mail"
+"""What is refused, in messages."""
+GO_ON = 354
+"""The server waits for a mail."""
+CLOSING = 421
+"""The server ends the connection (RFC 5321, section 3.8)."""
 _DOT = re.compile(rb"^\.", re.MULTILINE)
+
+
+def is_yes(code: int) -> bool:
+    """Return whether a server has done what it was told (RFC 5321, section 4.2.1)."""
+    return 200 <= code <= 299  # noqa: PLR2004
+
+
+def is_no(code: int) -> bool:
+    """Return whether a server has refused.
+
+    What is neither yes nor no says nothing: smtplib returns -1 for what is no answer, and 55 for "550" cut short.
+    """
+    return 400 <= code <= 599  # noqa: PLR2004
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,7 @@ class Connection:
         """Send a mail, made by `on_the_wire`, to one recipient; raises RefusalError.
 
         A server has taken a mail when it says so after the final dot (RFC 5321, section 4.2.5). What ends before that
-        dot is sent has failed; what ends after it without an answer is unknown.
+        dot is sent has failed; what ends after it without a valid answer is unknown.
         """
         try:
             refused = self._envelope(sender, recipient, len(mail))
@@ -86,7 +102,12 @@ class Connection:
         except (smtplib.SMTPException, OSError) as error:
             self._lost()
             return Unknown(f"{self._place} got the mail and did not answer: {_said(error)}")
-        return Sent(_text(answer)) if code < _TRANSIENT else self._failed("the mail", code, answer)
+        if is_yes(code):
+            return Sent(_text(answer))
+        if is_no(code):
+            return self._failed(_THE_MAIL, code, answer)
+        self._lost()
+        return Unknown(f"{self._place} got the mail and gives no valid answer: {_shown(code, answer)}")
 
     def close(self) -> None:
         """Take leave."""
@@ -101,17 +122,20 @@ class Connection:
         commands = {
             f"sender {sender}": f"MAIL FROM:{smtplib.quoteaddr(sender)}{options}",
             f"recipient {recipient}": f"RCPT TO:{smtplib.quoteaddr(recipient)}",
-            "the mail": "DATA",
+            _THE_MAIL: "DATA",
         }
         answers = [(what, *answer) for what, answer in zip(commands, self._answers(commands.values()), strict=False)]
-        refused = [each for each in answers if each[1] >= _TRANSIENT]
-        goes_on = answers[-1][1] == _GO_ON
-        if goes_on and not refused:
+        for what, code, answer in answers:
+            if not _is_valid(what, code):  # Whom data would reach is not known, so there must be none.
+                self._lost()
+                return Failed(f"{self._place} gives no valid answer to {what}: {_shown(code, answer)}", passing=True)
+        refused = [each for each in answers if is_no(each[1])]
+        if not refused:
             return None
-        if goes_on:
+        if answers[-1][1] == GO_ON:
             self._smtp.docmd(".")  # The server waits for data that is for nobody (RFC 2920, section 3.1).
-        what, code, answer = (refused or answers[-1:])[0]
-        if code == _CLOSING:
+        what, code, answer = refused[0]
+        if code == CLOSING:
             self._lost()
             return self._failed(what, code, answer)
         if what == f"sender {sender}":
@@ -135,7 +159,7 @@ class Connection:
         for command in commands:
             code, answer = self._smtp.getreply() if at_once else self._smtp.docmd(command)
             yield code, answer
-            if code == _CLOSING or (code >= _TRANSIENT and not at_once):
+            if code == CLOSING or not (at_once or is_yes(code)):
                 return
 
     def _answer(self) -> tuple[int, bytes]:
@@ -155,7 +179,7 @@ class Connection:
 
     def _failed(self, what: str, code: int, answer: bytes, *, out_of_reach: bool = False) -> Failed:
         passing = code < _PERMANENT
-        said = f"{self._place} refuses {what}: {code} {_text(answer)}"
+        said = f"{self._place} refuses {what}: {_shown(code, answer)}"
         return Failed(said, passing=passing, out_of_reach=out_of_reach and passing)
 
     def _refusal(self, error: smtplib.SMTPException) -> Failed:
@@ -198,6 +222,15 @@ def _connected(server: MailServer, trust: ssl.SSLContext) -> smtplib.SMTP:
 def on_the_wire(mail: bytes) -> bytes:
     """Return a mail as a server takes it, without the end of its last line (RFC 5321, section 4.5.2)."""
     return _DOT.sub(b"..", mail.removesuffix(b"\r\n"))
+
+
+def _is_valid(what: str, code: int) -> bool:
+    """Return whether a command about this may be answered so: DATA is followed by a mail, the others are done."""
+    return is_no(code) or (code == GO_ON if what == _THE_MAIL else is_yes(code))
+
+
+def _shown(code: int, answer: bytes) -> str:
+    return f"{code} {_text(answer)}".rstrip()
 
 
 def _text(answer: bytes) -> str:
