@@ -161,7 +161,7 @@ class _Courier:
             self._note(task, task.entry.state, task.entry.last_error or _NO_TIME)
             return
         if self.out_of_reach:
-            self._note(task, DeliveryState.FAILED, self.out_of_reach)
+            self._note(task, self._failed(task), self.out_of_reach)
             return
         try:
             self._step(task)
@@ -171,9 +171,8 @@ class _Courier:
         # The border of a delivery: a fault of ours in one must not hold up the others, nor lose what they have done.
         except Exception:  # noqa: BLE001
             _log.exception("a fault of report-operator in destination %r", self.destination.name)
-            # Where a repetition changes nothing, it matters not whether something was taken.
-            self._note(task, DeliveryState.FAILED if self.channel.repeatable else DeliveryState.UNKNOWN, _FAULT)
-            task.over = True
+            task.over = task.uncertain = True
+            self._note(task, self._failed(task), _FAULT)
 
     def _step(self, task: _Task) -> None:
         held = self.ledger.claim(task.entry)
@@ -210,10 +209,10 @@ class _Courier:
                 task.entry = task.entry.model_copy(update=update)
                 self._record(task)
             case Failed(message, passing=False):
-                self._note(task, DeliveryState.FAILED, message)
+                self._note(task, self._failed(task), message)
                 self._record(task)
             case Failed(message, retry_after=wait, out_of_reach=out_of_reach):
-                self._note(task, DeliveryState.UNKNOWN if task.uncertain else DeliveryState.FAILED, message)
+                self._note(task, self._failed(task), message)
                 task.waiting = wait
                 if out_of_reach:
                     self.out_of_reach = task.entry.last_error or message
@@ -224,6 +223,14 @@ class _Courier:
                 task.uncertain = True
                 if not self._may_repeat:
                     self._record(task)
+
+    def _failed(self, task: _Task) -> DeliveryState:
+        """Return the state after a send that has failed: what an earlier one may have brought there is not undone.
+
+        Where a repetition changes nothing, it matters not whether something was taken.
+        """
+        may_be_there = task.uncertain and not self.channel.repeatable
+        return DeliveryState.UNKNOWN if may_be_there else DeliveryState.FAILED
 
     def _note(self, task: _Task, state: DeliveryState, message: str) -> None:
         text = self.package.redact(message)

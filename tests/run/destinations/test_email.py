@@ -255,6 +255,31 @@ def test_the_connection_ends_after_the_mail(
     assert len({str(each.message["Message-ID"]) for each in mails.mails}) == 1
 
 
+@pytest.mark.requirement("N1")
+@pytest.mark.parametrize("then", ["550 5.1.1 no such user", "452 4.3.1 full"])
+def test_what_may_have_arrived_stays_unknown_when_it_is_refused_later(ship: Ship, mails: MailServer, then: str) -> None:
+    """`Failed` is sent again by a plain request of redelivery, and Ann may have the mail."""
+    mails.drop_after_data = lambda _: len(mails.mails) == 1
+    mails.recipient_answer = lambda _: then if mails.mails else None
+    shipment = ship(mail(mails.port) | {"onUnknown": "Resend"})
+    [entry] = post(shipment)
+    assert (len(mails.mails), entry.state) == (1, DeliveryState.UNKNOWN)
+    assert entry.last_error == f"{HOST}:{mails.port} refuses recipient ann@example.com: {then}"
+    assert [each.state for each in shipment.settle()] == [DeliveryState.UNKNOWN], "as the ledger's objects say"
+
+
+@pytest.mark.requirement("N1")
+def test_what_may_have_arrived_stays_unknown_when_the_server_goes(ship: Ship, mails: MailServer) -> None:
+    """The first of the next round find that, and Ann, who is the last, is not tried."""
+    mails.drop_after_data = lambda each: each.recipients == ["ann@example.com"]
+    mails.recipient_answer = lambda to: "451 4.7.1 come again" if to.startswith("r") else None
+    mails.sender_answer = lambda _: "451 4.3.0 out of order" if mails.mails else None
+    others = [address(number) for number in range(30)]
+    entries = post(ship(mail(mails.port, to=[*others, "ann@example.com"]) | {"onUnknown": "Resend"}))
+    assert len(mails.mails) == 1
+    assert states(entries) == dict.fromkeys(others, "Failed") | {"ann@example.com": "Unknown"}
+
+
 def test_a_server_that_is_not_there(ship: Ship) -> None:
     port = free_ports(1)[0]
     entries = post(ship(mail(port, bcc=[address(number) for number in range(50)])))
