@@ -1,9 +1,12 @@
 """What a user copies from a Report of a schedule, labels and all, is the user's."""
 
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from report_operator.plan.schedule.child import maker_of
 from tests.support.schedules import DAILY, HOURLY, TWO, UID, World
@@ -85,3 +88,31 @@ class TestCopies:
         world.end("mine")
         world.run("2026-05-04 11:10")
         assert sorted(world.reports) == ["mine", world.made[2]]
+
+
+@pytest.mark.parametrize("policy", ["Allow", "Forbid", "Replace"])
+@settings(max_examples=40)
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from([1, 59, 300, 600, 1800]), st.sampled_from(["look", "Succeeded", "Failed", "copy"])),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_whatever_is_copied_the_schedule_goes_on_as_without_it(policy: str, steps: list[tuple[int, str]]) -> None:
+    history = {"successful": 2, "failed": 1, "keepLast": 0}
+    spec: Json = {"schedule": ["*/10 * * * *"], "concurrencyPolicy": policy, "history": history, **TWO}
+    copied, plain = (World.of("2026-05-04 08:00", **spec) for _ in range(2))
+    copies = []
+    for number, (seconds, what) in enumerate(steps):
+        for world in (copied, plain):
+            world.now += timedelta(seconds=seconds)
+            if what in ("Succeeded", "Failed"):
+                world.end_all(what)
+        if what == "copy" and copied.made and copied.made[-1] in copied.reports:
+            copies.append(f"copy-{number}")
+            apply_copy(copied, copied.made[-1], copies[-1])
+        for world in (copied, plain):
+            world.operate()
+    assert (copied.status, copied.made, copied.cancelled) == (plain.status, plain.made, plain.cancelled)
+    assert copied.reports.keys() == {*plain.reports, *copies}

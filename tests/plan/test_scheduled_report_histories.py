@@ -112,6 +112,8 @@ class Histories(RuleBasedStateMachine):
         self.expected: Counter[datetime] = Counter()
         """Reports by slot."""
         self.missed = 0
+        self.on_record: set[str] = set()
+        """Reports that the status knows of."""
 
     @rule(pause=pauses, timing=st.sampled_from(TIMINGS))
     def edit_the_timing(self, pause: timedelta, timing: Timing) -> None:
@@ -138,6 +140,13 @@ class Histories(RuleBasedStateMachine):
         self.world.now += pause
         self.world.end_all(phase)
 
+    @rule(which=st.integers(0, 9))
+    def somebody_deletes_a_report(self, which: int) -> None:
+        """One that is on record: that of any other is known by the Report itself, which would be made again."""
+        there = sorted(self.on_record & self.world.reports.keys())
+        if there:
+            del self.world.reports[there[which % len(there)]]
+
     @rule(pause=pauses)
     def look(self, pause: timedelta) -> None:
         self.world.now += pause
@@ -147,6 +156,8 @@ class Histories(RuleBasedStateMachine):
         again = decide(self.world.facts())
         assert (again.creations, again.status, again.deletions) == ((), None, ())
         self.check_wake_up(again.wake_at)
+        last = self.world.status.get("lastRun")
+        assert last is None or last["phase"] != "Active" or last["name"] in self.world.active()
 
     @rule(pause=pauses, steps=st.integers(0, 6))
     def look_and_be_killed(self, pause: timedelta, steps: int) -> None:
@@ -221,6 +232,7 @@ class Histories(RuleBasedStateMachine):
         """Note what the operator has to have done."""
         self.expected.update({slot: self.reports_per_slot - self.expected[slot] for slot in run})
         self.missed += missed
+        self.on_record = set(self.world.reports)
         self.seen, self.known_floor = len(self.versions), self.floor
         if self.world.manifest.get("status") is not self.status:
             self.status, self.written_at = self.world.manifest["status"], self.world.now
