@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from report_operator.plan.schedule import timing as under_test
 from report_operator.plan.schedule.child import Child
 from report_operator.plan.scheduled_report import decide
-from tests.support.schedules import CrashError, World, utc
+from tests.support.schedules import ANSWERED, TEMPLATE, CrashError, World, condition, rfc3339, utc
 
 MINUTE = timedelta(minutes=1)
 START = utc("2026-05-04 08:00")
@@ -294,3 +294,48 @@ def lateness(world: World, name: str) -> timedelta:
     """Return how long after its slot a Report was made."""
     report = Child.from_manifest(world.reports[name])
     return report.created_at - timedelta(seconds=1) - report.slot
+
+
+@pytest.mark.parametrize("catch_up", ["None", "Latest", "All"])
+@settings(max_examples=60)
+@given(
+    number=st.integers(0, 50),
+    steps=st.lists(
+        st.tuples(
+            st.integers(1, 59),
+            st.sampled_from(["look", "look", "destination", "wait", "answer", "jitter", "killed"]),
+            st.sampled_from(["0s", "2m", "15m"]),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+)
+def test_where_the_operator_is_never_away_no_slot_is_missed_whatever_holds_it_back(
+    catch_up: str, number: int, steps: list[tuple[int, str, str]]
+) -> None:
+    """Probes, also one after the other and in a queue, and jitter that is edited."""
+    world = World.of("2026-05-04 08:00", schedule=["* * * * *"], catchUp={"policy": catch_up, "limit": 100})
+    world.manifest["metadata"]["uid"] = f"uid-{number}"
+    world.operate()
+    for count, (seconds, what, jitter) in enumerate([*steps, (1, "answer", ""), (1, "answer", "")]):
+        world.now += timedelta(seconds=seconds)
+        known = world.status.get("preflight") or {"state": "", "time": rfc3339(world.now)}
+        is_overdue = world.now - datetime.fromisoformat(known["time"]) > timedelta(minutes=3)
+        world.probe = ANSWERED if what in ("answer", "killed") or is_overdue else None
+        world.has_place = what != "wait"
+        if what == "destination":
+            hook = {"name": "portal", "webhook": {"url": f"https://portal-{count}.example.com/"}}
+            world.edit(template={"spec": TEMPLATE["spec"] | {"destinations": [hook]}})
+        if what == "jitter" and condition(world, "Reconciling") is None:
+            world.edit(jitter=jitter)
+        if what == "killed":
+            with contextlib.suppress(CrashError):
+                world.operate(steps=1)
+        world.operate()
+        assert world.status["missed"]["count"] == 0
+    subject = world.facts().subject
+    assert subject.spec is not None
+    delay = under_test.Timing.of(subject.spec, subject.uid).delay
+    next_slot = datetime.fromisoformat(world.status["nextRunTime"]) - delay
+    assert sorted(world.made_for) == minutes(START, next_slot - MINUTE)
+    assert next_slot > world.now - delay

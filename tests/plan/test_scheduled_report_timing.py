@@ -278,6 +278,14 @@ class TestJitter:
         world.operate()
         assert (world.slots(), world.status["missed"]["reason"]) == ([], "OperatorUnavailable")
 
+    def test_any_other_edit_makes_no_slot_less_late(self) -> None:
+        world = World.of("2026-05-04 08:00", **HOURLY, catchUp={"policy": "None"})
+        world.operate()
+        world.now = utc("2026-05-04 09:00:50")
+        world.edit(stopAfter=3)
+        world.operate(to="2026-05-04 09:01:40")
+        assert (world.slots(), world.status["missed"]["reason"]) == ([], "OperatorUnavailable")
+
     def test_of_many_slots_that_were_held_back_the_latest_are_run(self) -> None:
         world = World.of("2026-05-04 08:00", **MINUTELY, **self.LATE | {"catchUp": {"limit": 2}})
         start = world.operate().wake_at

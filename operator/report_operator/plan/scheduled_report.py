@@ -156,7 +156,7 @@ def _run_slots(draft: Draft, following: Following, followed: Fields) -> Fields:
     """Start what is due, then what waits for its turn; return the fields of the status that follow from it."""
     facts, spec, timing = draft.facts, draft.spec, draft.timing
     begun = _begun(facts)
-    hold = hold_of(facts.subject, following.anchor, facts.now)
+    hold = hold_of(facts.subject, timing, following.anchor, facts.now)
     found = due(timing, spec, following.anchor, facts.now, begun, hold=hold)
     horizon = facts.now - timing.delay
     waited = backlog.still_due(spec, followed["catch_up"], horizon, begun)

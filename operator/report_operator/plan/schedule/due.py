@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from report_operator.api.fields import parse_duration
 from report_operator.api.schedule import CatchUpPolicy, ScheduledReportSpec
 from report_operator.api.schedule_conditions import SlotReason
-from report_operator.plan.schedule.hold import Hold
 from report_operator.plan.schedule.timing import Timing
 
 ON_TIME = timedelta(minutes=1)
@@ -15,6 +14,16 @@ ON_TIME = timedelta(minutes=1)
 _TOO_LATE = SlotReason.STARTING_DEADLINE_EXCEEDED
 _MOST_ON_TIME = 2
 """Slots are whole minutes."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A span of time in which runs could not start although the operator was there."""
+
+    since: datetime
+    until: datetime
+    reason: SlotReason
+    """Why runs that were to start within it are missed, should they be too many."""
 
 
 @dataclass(frozen=True)
