@@ -21,6 +21,7 @@ from report_operator.api.relay import MAX_SIZE, Grant, GrantError, granted
 from report_operator.relay.places import CLIENTS_OF_ADDRESS
 from report_operator.relay.server import Server
 from report_operator.relay.settings import PREFIX, Settings, SettingsError
+from report_operator.relay.shares import Shares
 from tests.support import mail_server, strange_mail_server
 from tests.support.apiserver import ROOT
 from tests.support.mail_server import HOST, PASSWORD, USERNAME, MailServer
@@ -266,6 +267,93 @@ def test_one_address_does_not_keep_all_others_out(relay: Server) -> None:
                 return
         time.sleep(0.05)
     pytest.fail("connections that have ended still take places")
+
+
+def of_namespace(namespace: str) -> Grant:
+    return grant(EVERYBODY).model_copy(update={"namespace": namespace})
+
+
+def test_one_namespace_does_not_keep_all_others_out(mails: MailServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the connections are its own at most, whatever its runs do with them."""
+    monkeypatch.setattr("report_operator.relay.upstream._PATIENCE", 0.2)
+    with running(mails.port, connections=4) as relay, ExitStack() as stack:
+        greedy = [stack.enter_context(client(relay, of_namespace("team-a"))) for _ in range(3)]
+        assert [smtp.mail(SENDER)[0] for smtp in greedy] == [250, 250, 451]
+        assert greedy[0].noop()[0] == 250
+        with client(relay, of_namespace("team-b")) as other:
+            assert other.sendmail(SENDER, ["ann@example.com"], MAIL) == {}
+            assert other.mail(SENDER)[0] == 250
+        with client(relay, of_namespace("team-c")) as third:
+            assert third.mail(SENDER)[0] == 250
+            greedy[1].rset()
+            assert greedy[2].mail(SENDER)[0] == 250, "what is given back is there for whoever comes"
+
+
+def test_who_waits_longest_comes_first() -> None:
+    """One whose namespace has its share keeps nobody behind it waiting."""
+    shares, order, threads = Shares(2), list[str](), list[threading.Thread]()
+    assert shares.take("team-a", 0)
+
+    def wait(namespace: str) -> None:
+        if shares.take(namespace, 20):
+            order.append(namespace)
+
+    for number, namespace in enumerate(("team-a", "team-b", "team-c"), start=1):
+        threads.append(threading.Thread(target=wait, args=[namespace]))
+        threads[-1].start()
+        while len(shares._waiting) + len(order) < number:
+            time.sleep(0.01)
+    threads[1].join()
+    assert order == ["team-b"]
+    shares.give("team-a")
+    threads[0].join()
+    shares.give("team-b")
+    threads[2].join()
+    assert order == ["team-b", "team-a", "team-c"]
+
+
+def dawdle(smtp: smtplib.SMTP, how: str) -> None:
+    """Keep a mail going for half a minute."""
+    assert smtp.mail(SENDER)[0] == smtp.rcpt("ann@example.com")[0] == 250
+    if how == "more of the mail":
+        smtp.docmd("DATA")
+        smtp.send(f"From: {SENDER}\r\n\r\n".encode())
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        match how:
+            case "silence":
+                smtp.getreply()
+            case "a byte" | "more of the mail":
+                smtp.send(b"x" if how == "a byte" else b"more\r\n")
+                time.sleep(0.02)
+            case command:
+                smtp.docmd(command)
+
+
+@pytest.mark.parametrize("how", ["NOOP", "RCPT TO:<ann@example.com>", "a byte", "more of the mail", "silence"])
+def test_a_mail_that_takes_too_long_is_ended(
+    mails: MailServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, how: str
+) -> None:
+    """Whatever the run does meanwhile, and the connection to the real server is there for others."""
+    monkeypatch.setattr("report_operator.relay.upstream._LONGEST", 0.5)
+    caplog.set_level("INFO", "report_operator")
+    with running(mails.port, connections=1) as relay:
+        with client(relay) as slow, pytest.raises(OSError, match=r"closed|reset|not connected|Broken pipe"):
+            dawdle(slow, how)
+        with client(relay) as other:
+            assert other.sendmail(SENDER, ["bob@example.com"], MAIL) == {}
+    assert mails.recipients == ["bob@example.com"]
+    assert "namespace team-a, run 0b8e-1: ended: its mail takes too long" in caplog.messages
+
+
+def test_the_server_s_time_for_a_whole_mail_is_not_the_run_s(
+    mails: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were the run sent away while the server looks for viruses, nobody would know whether it has taken the mail."""
+    monkeypatch.setattr("report_operator.relay.upstream._LONGEST", 0.5)
+    mails.data_answer = lambda _: time.sleep(1.5)
+    with running(mails.port, connections=1) as relay, client(relay) as smtp:
+        assert smtp.sendmail(SENDER, ["ann@example.com"], MAIL) == {}
 
 
 def test_commands_at_once(relay: Server, mails: MailServer) -> None:

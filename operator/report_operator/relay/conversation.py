@@ -4,18 +4,16 @@ Nothing is kept: each command about a mail goes to the real server, and its answ
 run says of a mail is what the real server said. Where its last answer is lost, the run gets none either.
 """
 
-import base64
-import binascii
 import logging
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.parser import BytesHeaderParser
 from email.policy import default
 from io import BufferedIOBase
 
-from report_operator.api.relay import MAX_SIZE, Grant, GrantError, granted
+from report_operator.api.relay import MAX_SIZE, Grant, GrantError
+from report_operator.relay.gate import Gate
 from report_operator.relay.upstream import DATA, Answer, Pool, ServerError, Way
 from report_operator.run.destinations.smtp import CLOSING
 
@@ -43,30 +41,16 @@ class _RefusedError(Exception):
     """A command or a mail is refused; the text is the answer."""
 
 
-@dataclass(frozen=True)
-class Gate:
-    """Who may send, and as whom."""
-
-    key: bytes
-    """What the leave of runs is signed with."""
-    sender: str
-    """The address that all mails are from."""
-
-    def admit(self, argument: str) -> Grant:
-        """Return what the argument of AUTH PLAIN (RFC 4616) allows; raises GrantError."""
-        try:
-            _, username, password = base64.b64decode(argument, validate=True).decode().split("\0")
-        except (binascii.Error, ValueError) as error:
-            raise GrantError("this is not AUTH PLAIN") from error
-        return granted(self.key, username, password, datetime.now(UTC))
-
-
 class Conversation:
     """One connection of a run."""
 
-    def __init__(self, source: BufferedIOBase, target: BufferedIOBase, gate: Gate, pool: Pool) -> None:
+    def __init__(
+        self, source: BufferedIOBase, target: BufferedIOBase, hang_up: Callable[[], None], gate: Gate, pool: Pool
+    ) -> None:
+        """`hang_up` ends both, whatever waits for them."""
         self._source = source
         self._target = target
+        self._hang_up = hang_up
         self._gate = gate
         self._pool = pool
         self._grant: Grant | None = None
@@ -142,14 +126,14 @@ class Conversation:
         if int(found[2] or 0) > MAX_SIZE:
             raise _RefusedError(f"552 5.3.4 a mail has {MAX_SIZE} bytes at most")
         try:
-            return self._begin(found[2]).line()
+            return self._begin(grant, found[2]).line()
         except ServerError as error:
             raise _RefusedError(f"451 4.4.1 {error}") from error
 
-    def _begin(self, size: str | None) -> Answer:
+    def _begin(self, grant: Grant, size: str | None) -> Answer:
         """Return the answer to MAIL through a connection that lasts; raises ServerError."""
         while True:
-            way = self._pool.take()
+            way = self._pool.take(grant.namespace, self._late)
             self._way, self._recipients = way, 0
             options = f" SIZE={size}" if size and way.takes_size else ""
             try:
@@ -219,6 +203,10 @@ class Conversation:
                 raise _EndError
             yield line
             whole = line.endswith(b"\r\n")
+
+    def _late(self) -> None:
+        self._tell("ended: its mail takes too long")
+        self._hang_up()
 
     def _rset(self, _: str) -> bytes:
         self._let_go()

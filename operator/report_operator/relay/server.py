@@ -1,5 +1,6 @@
 """The relay as a process: listens, and ends in good order."""
 
+import contextlib
 import logging
 import os
 import signal
@@ -10,7 +11,8 @@ import ssl
 import sys
 import threading
 
-from report_operator.relay.conversation import Conversation, Gate
+from report_operator.relay.conversation import Conversation
+from report_operator.relay.gate import Gate
 from report_operator.relay.places import Places
 from report_operator.relay.settings import Settings, SettingsError
 from report_operator.relay.upstream import Pool
@@ -66,9 +68,19 @@ class _Handler(socketserver.StreamRequestHandler):
             self.wfile.write(b"421 4.3.2 too many connections\r\n")
             return
         try:
-            Conversation(self.rfile, self.wfile, self.server.gate, self.server.pool).run()
+            Conversation(self.rfile, self.wfile, self._hang_up, self.server.gate, self.server.pool).run()
         finally:
             self.server.places.leave(address)
+
+    def finish(self) -> None:
+        """Close both ways: an answer that cannot be sent any more must not keep the other open."""
+        with contextlib.suppress(OSError):
+            self.wfile.close()
+        self.rfile.close()
+
+    def _hang_up(self) -> None:
+        with contextlib.suppress(OSError):  # The run may have done so itself.
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 def serving(settings: Settings, address: str = "") -> Server:

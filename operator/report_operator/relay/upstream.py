@@ -8,6 +8,7 @@ from collections.abc import Callable
 from queue import Empty, LifoQueue
 from typing import NamedTuple, TypeVar
 
+from report_operator.relay.shares import Shares
 from report_operator.run.destinations.smtp import GO_ON, is_no, is_yes
 
 _T = TypeVar("_T")
@@ -18,6 +19,8 @@ _PATIENCE = 25.0
 """Seconds that a mail waits for a connection, and that the server may take for a command: less than a run waits."""
 _DATA_TIMEOUT = 110.0
 """Seconds that the server may take for a whole mail: less than a run waits."""
+_LONGEST = 900.0
+"""Seconds from the beginning of a mail to its final dot: the largest at half a megabit a second."""
 _IDLE = 60.0
 """Seconds without a mail after which a connection is not used again."""
 
@@ -64,6 +67,20 @@ class Way:
         self.is_open = True
         self.is_midway = False
         """The server waits for the rest of a mail."""
+        self.namespace = ""
+        """Who has it."""
+        self._alarm = threading.Timer(0, lambda: None)
+
+    def hold(self, namespace: str, late: Callable[[], None]) -> None:
+        """Give it to a namespace for one mail; `late` is called by another thread when that takes too long."""
+        self.namespace = namespace
+        self._alarm = threading.Timer(_LONGEST, late)
+        self._alarm.daemon = True
+        self._alarm.start()
+
+    def let_go(self) -> None:
+        """Expect nothing more of who has it."""
+        self._alarm.cancel()
 
     @property
     def takes_size(self) -> bool:
@@ -87,7 +104,8 @@ class Way:
         self._do(lambda: self._smtp.send(content))
 
     def answer(self) -> Answer:
-        """Return the answer to a mail, for which servers take their time."""
+        """Return the answer to a mail that was sent whole, for which servers take their time."""
+        self.let_go()
         if self._smtp.sock is not None:
             self._smtp.sock.settimeout(_DATA_TIMEOUT)
         answer = self._do(lambda: Answer(*self._smtp.getreply()))
@@ -122,36 +140,37 @@ class Pool:
 
     def __init__(self, connect: Callable[[], smtplib.SMTP], most: int) -> None:
         self._connect = connect
-        self._most = most
-        self._free = threading.Semaphore(most)
+        self._shares = Shares(most)
         self._idle: LifoQueue[Way] = LifoQueue()
         self._closed = False
 
-    def take(self) -> Way:
-        """Return a connection that is this thread's until `give`; raises ServerError."""
-        if self._closed:
-            raise ServerError("the relay is going down")
-        if not self._free.acquire(timeout=_PATIENCE):
-            raise ServerError("too many mails are on their way")
+    def take(self, namespace: str, late: Callable[[], None]) -> Way:
+        """Return a connection that is this thread's until `give`; raises ServerError.
+
+        Whoever has it must be made to give it back when `late` is called.
+        """
+        if not self._shares.take(namespace, _PATIENCE):
+            raise ServerError("the relay is going down" if self._closed else "too many mails are on their way")
         try:
-            return self._kept() or self._connected()
+            way = self._kept() or self._connected()
         except BaseException:
-            self._free.release()
+            self._shares.give(namespace)
             raise
+        way.hold(namespace, late)
+        return way
 
     def give(self, way: Way) -> None:
         """Let others have a connection, on which no mail is begun any more."""
+        way.let_go()
         if way.is_open:
             way.is_new = False
             self._idle.put(way)
-        self._free.release()
+        self._shares.give(way.namespace)
 
     def close(self, patience: float) -> None:
         """Begin no further mail, and wait so many seconds at most for those that are on their way."""
         self._closed = True
-        until = time.monotonic() + patience
-        for _ in range(self._most):
-            self._free.acquire(timeout=max(until - time.monotonic(), 0))
+        self._shares.close(patience)
         while way := self._kept():
             way.close()
 
