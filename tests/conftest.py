@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-WAITING = ("server/test_many_operators.py", "server/test_schedule_outage.py")
+WAITING = ("server/test_many_operators.py", "server/test_schedule_outage.py", "server/test_schedule_policies.py")
 """They wait for minutes by the clock."""
 LONGEST_FIRST = ("e2e", "server", "waiting", "chart", "store", "run")
 """Of the processes that share the tests, one has the cluster, one the API server, and one waits; then the rest."""

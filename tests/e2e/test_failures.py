@@ -7,8 +7,8 @@ import pytest
 
 from report_operator.api.conditions import Reason
 from tests.e2e.failures import FAST, WRONG_PASSWORD, Cause, http, secret, spec, sql
-from tests.e2e.reports import JSON, PDF, Team, download, outcome
-from tests.support.cluster import condition, eventually
+from tests.e2e.reports import JSON, PATIENCE, PDF, Team, download, outcome
+from tests.support.cluster import CommandError, condition, eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -68,7 +68,7 @@ def test_run_goes_on_when_the_secret_comes(failing: Team) -> None:
     failing.create("early", spec(sql("select name from airlines", "late")))
     assert "goes on by itself" in failing.wait_for("early", "SecretNotFound")["status"]["message"]
     failing.cluster.apply([secret("late", url=failing.database_url)], failing.namespace)
-    found = eventually(lambda: ready(failing, "early"), 120, "the run goes on")
+    found = eventually(lambda: ready(failing, "early"), PATIENCE, "the run goes on")
     assert outcome(found) == ("Succeeded", "Succeeded")
     assert found["metadata"]["generation"] == 1
 
@@ -111,6 +111,10 @@ def texts(team: Team) -> Iterator[str]:
         name = f"pod/{pod['metadata']['name']}"
         for status in pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", []):
             if "waiting" not in status["state"]:
-                yield team.cluster.kubectl("logs", name, f"-c{status['name']}", f"--namespace={team.namespace}")
+                try:
+                    yield team.cluster.kubectl("logs", name, f"-c{status['name']}", f"--namespace={team.namespace}")
+                except CommandError:  # Its Job was ended, or it was evicted, meanwhile.
+                    now = team.cluster.get("pod", pod["metadata"]["name"], team.namespace)
+                    assert now is None or "deletionTimestamp" in now["metadata"] or now["status"]["reason"] == "Evicted"
     good = team.get("discreet")
     yield from (download(good, each["name"]).decode("latin-1") for each in good["status"]["artifacts"])

@@ -36,13 +36,17 @@ def operator(alone: Team, tmp_path: Path) -> Iterator[OperatorProcess]:
     process.kill()
 
 
-def stage(name: str) -> Callable[[Team, str], bool]:
-    """Return the test whether a Report is in a stage, as its pod shows it."""
+BEGUN = ("running", "terminated")
+"""States of a stage that may be over before anybody looks."""
+
+
+def stage(name: str, *states: str) -> Callable[[Team, str], bool]:
+    """Return the test whether a stage of a Report is in one of these states, as its pod shows it."""
 
     def test(team: Team, report: str) -> bool:
         for pod in team.owned("pods", report):
             known = pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", [])
-            return any(each["name"] == name and "running" in each["state"] for each in known)
+            return any(each["name"] == name and each["state"].keys() & states for each in known)
         return False
 
     return test
@@ -64,9 +68,9 @@ MOMENTS: dict[str, Callable[[Team, str], bool]] = {
     "job": lambda team, report: bool(team.owned("jobs", report)),
     "queued": phase("Queued"),
     "pod": lambda team, report: bool(team.owned("pods", report)),
-    "fetching": stage("fetch"),
-    "rendering": stage("render"),
-    "publishing": stage("publish"),
+    "fetching": stage("fetch", *BEGUN),
+    "rendering": stage("render", *BEGUN),
+    "publishing": stage("publish", *BEGUN),
     "ended": ended,
     "succeeded": phase("Succeeded"),
 }
@@ -107,7 +111,7 @@ def test_killed_at_any_moment_there_is_one_run_and_the_right_status(alone: Team,
 @pytest.mark.requirement("N1")
 def test_job_that_ends_while_the_operator_is_down_counts(alone: Team, operator: OperatorProcess) -> None:
     alone.create("unwatched", spec())
-    eventually(lambda: stage("fetch")(alone, "unwatched") or None, 120, "fetching")
+    eventually(lambda: stage("fetch", "running")(alone, "unwatched") or None, 120, "fetching")
     operator.kill()
     eventually(lambda: ended(alone, "unwatched") or None, 120, "the Job ends")
     assert alone.get("unwatched")["status"]["phase"] != "Succeeded"

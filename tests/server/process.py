@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +54,16 @@ class Operator:
                 name = f"{labels['method']} {labels['resource']}".replace('"', "")
                 found[name] = found.get(name, 0) + int(float(line.split()[-1]))
         return found
+
+    def requests_at_rest(self) -> dict[str, int]:
+        """Return the requests so far, once a second has passed without any."""
+
+        def look() -> dict[str, int] | None:
+            before = self.requests()
+            time.sleep(1)
+            return before if self.requests() == before else None
+
+        return eventually(look, 60, "the operator rests")
 
 
 def service_account(server: ApiServer, folder: Path) -> Path:

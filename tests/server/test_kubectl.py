@@ -128,8 +128,10 @@ class TestCancel:
         team.wait("weekly", "Cancelling")
         again = plugin.run("cancel", "weekly", "-n", team.namespace)
         assert again.stdout == "weekly: its run is being ended already\n"
+        name = job["metadata"]["name"]
+        eventually(lambda: team.get("jobs", name)["metadata"].get("deletionTimestamp"), PATIENCE, "it is being deleted")
         # The garbage collector ends a Job that is deleted in the foreground; there is none here.
-        team.patch("jobs", job["metadata"]["name"], {"metadata": {"finalizers": None}})
+        team.patch("jobs", name, {"metadata": {"finalizers": None}})
         team.wait("weekly", "Cancelled")
 
     def test_leaves_what_has_ended_as_it_is(self, plugin: Plugin, team: Team) -> None:

@@ -121,7 +121,7 @@ class TestOneRun:
         assert eventually(empty, PATIENCE, "the store is empty")
 
     def test_writes(self, team: Team, running: Operator) -> None:
-        before = running.requests()
+        before = running.requests_at_rest()
         team.create("weekly")
         job = team.job_of("weekly")
         pod = team.start_pod(job)
@@ -285,7 +285,7 @@ class TestProcesses:
         (port,) = free_ports(1)
         nowhere = kubeconfig(f"https://127.0.0.1:{port}", "token", tmp_path)
         with operator(nowhere, store, tmp_path / "log") as process:
-            eventually(lambda: process.probe("/healthz"), PATIENCE, "the probes answer")
+            eventually(lambda: process.probe("/healthz"), 60, "the probes answer")
             assert process.probe("/healthz") == 200
             assert process.probe("/readyz") == 503
             assert "have not been listed" in process.http.get("/readyz").text

@@ -120,7 +120,8 @@ def test_once_for_each_request_though_the_operator_is_killed(
 ) -> None:
     log = tmp_path / "log"
     post.recipient_answer = lambda address: "550 no such user" if address.startswith("bob") else None
-    with operator(access, store, log):
+    with operator(access, store, log) as process:
+        process.wait_ready()
         order(team, post, "ann@example.com", "bob@example.com")
         work(team, team.job_of("weekly"), Stage.PUBLISH, tmp_path)
         before = team.wait("weekly", "DeliveryFailed")
@@ -128,10 +129,11 @@ def test_once_for_each_request_though_the_operator_is_killed(
         ask(team, "t1")
         answered(team, "t1", "Waiting", "Running")
     with operator(access, store, log):
-        [job] = eventually(lambda: redeliveries(team) or None, PATIENCE, "the Job that sends again")
+        [job] = eventually(lambda: redeliveries(team) or None, 60, "the Job that sends again")
     assert job["spec"]["template"]["spec"]["containers"][0]["command"][-1] == "redeliver"
     work(team, job, Stage.REDELIVER, tmp_path)
-    with operator(access, store, log):
+    with operator(access, store, log) as process:
+        process.wait_ready()
         status = team.wait("weekly", "Succeeded")
         assert (status["phase"], status["redelivery"]["phase"], status["redelivery"]["token"]) == (
             "Succeeded",

@@ -28,18 +28,23 @@ def team(api: httpx.Client) -> Iterator[Team]:
 def test_slots_of_an_outage_are_made_up_for_as_the_policy_says_and_those_before_an_edit_are_not(
     team: Team, access: Path, store: SeaweedFS, tmp_path: Path
 ) -> None:
-    """The operator is killed, and both slots of the schedules are more than a minute old when the next one starts.
+    """The operator is killed; the slots are more than two minutes and more than one minute old when the next starts.
 
     Other schedules have none of these slots until they are edited after it.
     """
-    policies = {"none": "None", "latest": "Latest", "all": "All"}
-    first = minute(datetime.now(UTC) + timedelta(seconds=40)) + timedelta(minutes=1)
+    policies: dict[str, Json] = {
+        "none": {"catchUp": {"policy": "None"}},
+        "latest": {"catchUp": {"policy": "Latest"}},
+        "all": {"catchUp": {"policy": "All"}},
+        "in-time": {"catchUp": {"policy": "All"}, "startingDeadline": "120s"},
+    }
+    first = minute(datetime.now(UTC) + timedelta(seconds=80)) + timedelta(minutes=1)
     second = first + timedelta(minutes=1)
     lines = [f"{first.minute},{second.minute} * * * *"]
     with operator(access, store, tmp_path / "log") as process:
         process.wait_ready()
         for name, policy in policies.items():
-            create(team, name, catchUp={"policy": policy}, concurrencyPolicy="Allow", schedule=lines)
+            create(team, name, concurrencyPolicy="Allow", schedule=lines, **policy)
         for name, (reason, before, _) in edits(lines).items():
             create(team, name, **before)
             wait(team, name, lambda found, reason=reason: ready(found) == reason, name=name)
@@ -48,7 +53,8 @@ def test_slots_of_an_outage_are_made_up_for_as_the_policy_says_and_those_before_
     assert datetime.now(UTC) < first
     back = second + timedelta(seconds=65)
     eventually(lambda: True if datetime.now(UTC) >= back else None, 300, "both slots are late")
-    made = {"none": [], "latest": [objects.text(second)], "all": [objects.text(first), objects.text(second)]}
+    both = [objects.text(first), objects.text(second)]
+    made = {"none": [], "latest": both[1:], "all": both, "in-time": both[1:]}
     with operator(access, store, tmp_path / "log") as process:
         process.wait_ready()
         for name, expected in made.items():

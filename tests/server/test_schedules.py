@@ -50,7 +50,7 @@ def accepted(team: Team, reason: str = "Scheduled") -> Json:
 def jobs(team: Team) -> Sequence[Json]:
     """Return the Jobs of probes, oldest first."""
     found = team.list("jobs", "report-operator.io/preflight")
-    return sorted(found, key=lambda job: str(job["metadata"]["resourceVersion"]))
+    return sorted(found, key=lambda job: int(job["metadata"]["resourceVersion"]))
 
 
 def children(team: Team, count: int, patience: float = PATIENCE) -> Sequence[Json]:
@@ -65,6 +65,7 @@ def children(team: Team, count: int, patience: float = PATIENCE) -> Sequence[Jso
 @pytest.mark.usefixtures("running")
 class TestTicks:
     def test_a_slot_from_its_time_to_the_end_of_its_run(self, team: Team) -> None:
+        eventually(lambda: True if datetime.now(UTC).second < 50 else None, 20, "no minute ends meanwhile")
         tracked = {"labels": {"argocd.argoproj.io/instance": "reports", "team": "a"}, "annotations": {"note": "mine"}}
         before = create(team, metadata=tracked, **MINUTELY)
         planned = accepted(team)
@@ -220,6 +221,7 @@ class TestPolicies:
         accepted(team)
         ask(team, "one")
         name = children(team, 1)[0]["metadata"]["name"]
+        wait(team, "the token is echoed", lambda found: found.get("lastHandledRunNow") == "one")
         team.delete("reports", name)
         team.create(name)
         team.patch("scheduledreports", "weekly/status", {"status": {"lastHandledRunNow": None}})

@@ -75,18 +75,6 @@ class TestSweep:
         swept(store, f"swept/{team.namespace}/weekly/")
         assert httpx.get(status["artifacts"][0]["downloadURL"]).content == b"content"
 
-    def test_so_do_uploads_that_were_never_completed(self, store: SeaweedFS) -> None:
-        client, key = store.client(), f"swept/{OLD_RUN}sales.csv"
-        begun = client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
-        client.upload_part(Bucket=BUCKET, Key=key, UploadId=begun, PartNumber=1, Body=b"content")
-
-        def left() -> list[Json]:
-            found: list[Json] = client.list_multipart_uploads(Bucket=BUCKET, Prefix=key).get("Uploads", [])
-            return found
-
-        assert left()
-        eventually(lambda: True if not left() else None, PATIENCE, f"{key} is swept")
-
     def test_what_is_not_ours_stays(self, team: Team, store: SeaweedFS) -> None:
         foreign = ["swept/photo.jpg", "swept/team-x/weekly/report.pdf", f"elsewhere/{OLD_RUN}report.pdf"]
         put(store, *foreign, f"swept/{OLD_RUN}report.pdf")
@@ -166,3 +154,20 @@ def sweeps(process: Operator, count: int) -> None:
 
     until = done() + count
     eventually(lambda: True if done() >= until else None, PATIENCE, f"{count} sweeps")
+
+
+@pytest.mark.requirement("D8")
+def test_uploads_that_were_never_completed_go(access: Path, store: SeaweedFS, tmp_path: Path) -> None:
+    """They are all there before the operator is."""
+    client, key = store.client(), f"unfinished/{OLD_RUN}sales.csv"
+    begun = client.create_multipart_upload(Bucket=BUCKET, Key=key)["UploadId"]
+    client.upload_part(Bucket=BUCKET, Key=key, UploadId=begun, PartNumber=1, Body=b"content")
+
+    def left() -> list[Json]:
+        found: list[Json] = client.list_multipart_uploads(Bucket=BUCKET, Prefix=key).get("Uploads", [])
+        return found
+
+    assert left()
+    with operator(access, store, tmp_path / "log", REPORT_OPERATOR_STORE_PREFIX="unfinished", **SWEEPING) as process:
+        process.wait_ready()
+        eventually(lambda: True if not left() else None, PATIENCE, f"{key} is swept")

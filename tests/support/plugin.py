@@ -52,7 +52,7 @@ class Plugin:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=300,
         )
 
     @staticmethod
