@@ -13,7 +13,6 @@ from report_operator.api.run import (
     EXIT_OK,
     Failure,
     Outcome,
-    Rendered,
     Request,
     Result,
 )
@@ -75,10 +74,10 @@ def run_stage(stage: Stage, request: Request, workspace: Workspace) -> Result | 
 
             render(request, workspace)
         case Stage.PUBLISH:
+            from report_operator.run.handover import taken_over  # noqa: PLC0415
             from report_operator.run.publish import publish  # noqa: PLC0415
 
-            rendered = Rendered.model_validate_json(workspace.rendered.read_bytes())
-            return publish(request, rendered, workspace)
+            return publish(request, taken_over(request, workspace), workspace)
         case Stage.REDELIVER:
             from report_operator.run.redeliver import redeliver  # noqa: PLC0415
 
