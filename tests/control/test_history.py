@@ -264,6 +264,7 @@ def test_a_kill_after_any_call_is_made_up_for(calls: int) -> None:
 
 
 HOOK = {"name": "hook", "webhook": {"url": "https://example.com/"}}
+FIRST = names.run_prefix(*KEY, names.run_id(objects.UID, 1))
 
 
 def undelivered() -> tuple[World, Process]:
@@ -283,6 +284,52 @@ def come_to_rest(world: World, process: Process) -> None:
         for name in sorted(world.jobs):
             world.advance(name, "good")
     process.look()
+
+
+@pytest.mark.requirement("N1")
+@pytest.mark.parametrize("calls", range(1, 16))
+@pytest.mark.parametrize("further", [0, 4, 8])
+@pytest.mark.parametrize("is_over", [True, False])
+@pytest.mark.parametrize("change", ["edit", "cancel", "spoil"])
+def test_what_was_delivered_stays_whatever_comes_before_that_is_on_record(
+    calls: int, further: int, is_over: bool, change: str
+) -> None:
+    """The operator is killed at any point before the end of the run is on record, and again after the change."""
+    world = World(objects.report(spec=objects.SPEC | {"destinations": [HOOK]}))
+    process = Process(world)
+    for _ in range(calls):
+        if process.step() and world.jobs and not world.stored:
+            deliver(world, is_over=is_over)
+    process.kill()
+    ended, delivered = world.report.get("status", {}).get("phase") == "Failed", dict(world.stored)
+    if change == "cancel":
+        world.cancel(True)
+    else:
+        world.report["spec"] = world.report["spec"] if change == "edit" else {"outputs": []}
+        world.edit()
+    for _ in range(further):
+        process.step()
+    process.kill()
+    come_to_rest(world, process)
+    assert delivered.keys() <= world.stored.keys(), "recipients have links to these files"
+    assert (world.jobs, world.secrets) == ({}, set())
+    status = world.report["status"]
+    if not delivered or ended or change == "spoil":
+        return
+    if change == "cancel":
+        assert (status["phase"], [each["failed"] for each in status["deliveries"]]) == ("Cancelled", [1])
+    else:
+        assert "DeliveryFailed" in {each["reason"] for each in world.events if FIRST.split("/")[2] in each["message"]}
+
+
+def deliver(world: World, *, is_over: bool) -> None:
+    """Let the run deliver; end its Job, or not."""
+    for name in sorted(world.jobs):
+        for _ in range(2):
+            world.advance(name, "good")
+        if not is_over:
+            world.jobs[name]["status"]["conditions"] = []
+            world.pods[name]["status"] = {"phase": "Running"}
 
 
 @pytest.mark.requirement("N1")
@@ -324,8 +371,7 @@ def test_a_redelivery_ends_before_what_comes_after_it(calls: int, change: str) -
     assert len(world.redelivered) <= 1
     assert len(world.made) == (2 if change == "edit" else 1)
     assert (world.jobs, world.secrets) == ({}, set())
-    first = names.run_prefix(*KEY, names.run_id(objects.UID, 1))
-    assert any(key.startswith(first) for key in world.stored), "recipients have links to these files"
+    assert any(key.startswith(FIRST) for key in world.stored), "recipients have links to these files"
 
 
 def test_what_left_no_messages_is_not_sent_again() -> None:

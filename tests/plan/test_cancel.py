@@ -23,6 +23,7 @@ Json = dict[str, Any]
 CANCEL = SPEC | {"cancel": True}
 FIRST = Subject.from_manifest(report())
 SECOND = Subject.from_manifest(report(generation=2))
+NOTHING = stored(None, "nothing is there")
 
 
 def wire(decision: Decision) -> Json:
@@ -50,7 +51,7 @@ def cancelling() -> Json:
 
 
 def cancelled() -> Json:
-    return wire(decide(facts(report(2, CANCEL, cancelling()))))
+    return wire(decide(facts(report(2, CANCEL, cancelling()), stored=NOTHING)))
 
 
 def conditions(status: Json) -> dict[str, tuple[str, str, int]]:
@@ -74,7 +75,7 @@ class TestRunning:
         assert again.requeue_after is not None
 
     def test_then_all_that_it_left_goes_and_it_is_cancelled(self) -> None:
-        decision = decide(facts(report(2, CANCEL, cancelling())))
+        decision = decide(facts(report(2, CANCEL, cancelling()), stored=NOTHING))
         status = wire(decision)
         assert (status["phase"], status["reason"], status.get("stage")) == ("Cancelled", "Cancelled", None)
         assert (status["runID"], status["jobName"]) == (f"{UID}-1", FIRST.job_name)
@@ -92,7 +93,7 @@ class TestRunning:
 
     def test_a_run_that_ended_before_its_end_was_on_record_is_cancelled_too(self) -> None:
         over = job(FIRST, condition("Complete"))
-        decision = decide(facts(report(2, CANCEL, at_work()), jobs=(over,)))
+        decision = decide(facts(report(2, CANCEL, at_work()), jobs=(over,), stored=NOTHING))
         assert wire(decision)["phase"] == "Cancelled"
         assert decision.cleanup == (
             DiscardArtifacts(FIRST.run_id),
@@ -109,13 +110,13 @@ class TestRunning:
         decision = decide(facts(report(2, CANCEL, cancelling()), outage="The store is down."))
         assert (wire(decision)["phase"], wire(decision)["reason"]) == ("Running", "OperatorRetrying")
         assert decision.retry
-        again = decide(facts(report(2, CANCEL, wire(decision))))
+        again = decide(facts(report(2, CANCEL, wire(decision)), stored=NOTHING))
         assert DiscardArtifacts(FIRST.run_id) in again.actions
 
     def test_a_run_that_the_operator_had_no_time_to_record_is_ended(self) -> None:
         decision = decide(facts(report(2, CANCEL), jobs=(job(FIRST),)))
         assert (wire(decision)["reason"], wire(decision)["runID"]) == ("Cancelling", f"{UID}-1")
-        ended = decide(facts(report(2, CANCEL, wire(decision))))
+        ended = decide(facts(report(2, CANCEL, wire(decision)), stored=NOTHING))
         assert wire(ended)["phase"] == "Cancelled"
         assert DiscardArtifacts(FIRST.run_id) in ended.actions
 
@@ -142,7 +143,7 @@ class TestWaiting:
 
     def test_a_run_that_replaces_another_one_does_not_start(self) -> None:
         replacing = wire(decide(facts(report(2, status=at_work()), jobs=(job(FIRST),))))
-        decision = decide(facts(report(3, CANCEL, replacing)))
+        decision = decide(facts(report(3, CANCEL, replacing), stored=NOTHING))
         assert (wire(decision)["phase"], wire(decision)["runID"]) == ("Cancelled", f"{UID}-1")
         assert set(decision.actions) == {
             DeleteSecret(FIRST.job_name),
@@ -175,7 +176,7 @@ class TestEnded:
         status = wire(decision)
         assert (status["phase"], status["reason"], status["runID"]) == ("Queued", "Cancelling", f"{UID}-2")
         assert status["artifacts"] == []
-        assert wire(decide(facts(report(3, CANCEL, status))))["phase"] == "Cancelled"
+        assert wire(decide(facts(report(3, CANCEL, status), stored=NOTHING)))["phase"] == "Cancelled"
 
     def test_a_newer_operators_phase_is_left_alone(self) -> None:
         archived = {"observedGeneration": 1, "phase": "Archived", "reason": "Archived"}

@@ -103,6 +103,12 @@ class TestFilesOfAnEarlierRun:
         assert left(age=91 * DAY, status=first | {"observedGeneration": 1})
         assert left(age=91 * DAY, status=first | {"observedGeneration": 2})
 
+    def test_that_the_status_cannot_list_go_at_their_time(self) -> None:
+        """A run that had begun to deliver when it was cancelled, by a spec that this version cannot read."""
+        cancelled = {"observedGeneration": 2, "phase": "Cancelled", "runID": f"{UID}-1"}
+        assert left(age=90 * DAY, status=cancelled)
+        assert not left(age=91 * DAY, status=cancelled)
+
     def test_stay_while_another_report_lists_them(self) -> None:
         found = orphans()
         found.see(f"{FOLDER}report.pdf", NOW - 91 * DAY)
@@ -124,7 +130,7 @@ class TestFilesOfAnEarlierRun:
             found.see(f"team-a/weekly/{UID}-{number}/report.pdf", NOW - age * DAY)
         status = {"observedGeneration": generation, "phase": "Failed", "runID": f"{UID}-{generation}"}
         found.keep(report(generation, SPEC | {"retention": {"ttl": f"{days}d"}}, status), None)
-        over = {number for number, age in runs.items() if number < generation and age > days}
+        over = {number for number, age in runs.items() if number <= generation and age > days}
         assert found.folders == sorted(f"team-a/weekly/{UID}-{number}/" for number in over)
 
 

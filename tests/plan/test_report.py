@@ -46,6 +46,7 @@ Json = dict[str, Any]
 SUBJECT = Subject.from_manifest(report())
 OLDER = SUBJECT
 NEWER = Subject.from_manifest(report(generation=2))
+NOTHING = stored(None, "nothing is there")
 COMPLETE = condition("Complete")
 FAILED = condition("Failed", "BackoffLimitExceeded")
 
@@ -293,18 +294,20 @@ class TestEdited:
         assert (again.actions, again.status) == ((), None)
         assert again.requeue_after is not None
 
-    def test_then_the_new_run_starts_and_what_the_old_one_left_goes(self) -> None:
+    def test_then_what_the_old_one_left_goes_and_the_new_run_starts(self) -> None:
         replacing = wire(decide(facts(report(generation=2, status=queued()), jobs=(job(OLDER),))))
-        start = decide(facts(report(generation=2, status=replacing)))
-        assert start.actions == (StartRun(NEWER.job_name),)
-        started = decide(facts(report(generation=2, status=replacing), jobs=(job(NEWER),)))
-        assert started.actions == (DeleteSecret(OLDER.job_name),)
-        assert started.cleanup == (DiscardArtifacts(OLDER.run_id),)
+        ended = decide(facts(report(generation=2, status=replacing), stored=NOTHING))
+        assert ended.actions == (DeleteSecret(OLDER.job_name),)
+        assert ended.cleanup == (DiscardArtifacts(OLDER.run_id),)
+        assert (wire(ended)["reason"], wire(ended)["runID"]) == ("Replacing", NEWER.run_id)
+        assert ended.requeue_after == timedelta()
+        start = decide(facts(report(generation=2, status=wire(ended))))
+        assert start == Decision(actions=(StartRun(NEWER.job_name),))
 
     def test_a_kill_before_replacing_was_written_changes_nothing(self) -> None:
-        started = decide(facts(report(generation=2, status=queued()), jobs=(job(NEWER),)))
-        assert started.actions == (DeleteSecret(OLDER.job_name),)
-        assert started.cleanup == (DiscardArtifacts(OLDER.run_id),)
+        ended = decide(facts(report(generation=2, status=queued()), jobs=(job(NEWER),), stored=NOTHING))
+        assert ended.actions == (DeleteSecret(OLDER.job_name),)
+        assert ended.cleanup == (DiscardArtifacts(OLDER.run_id),)
 
     def test_an_edit_before_the_first_status_leaves_no_secret(self) -> None:
         started = decide(facts(report(generation=2), jobs=(job(NEWER),)))
@@ -312,7 +315,7 @@ class TestEdited:
 
     def test_a_run_that_ended_unseen_is_tidied_up(self) -> None:
         jobs = (job(OLDER, COMPLETE), job(NEWER))
-        decision = decide(facts(report(generation=2, status=queued()), jobs=jobs))
+        decision = decide(facts(report(generation=2, status=queued()), jobs=jobs, stored=NOTHING))
         assert decision.cleanup == (
             DiscardArtifacts(OLDER.run_id),
             DeleteSecret(OLDER.job_name),

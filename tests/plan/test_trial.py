@@ -16,7 +16,7 @@ from report_operator.plan.relay import MailRelay
 from report_operator.plan.report import decide
 from report_operator.plan.subject import Subject
 from report_operator.plan.upkeep import is_made_by_us
-from tests.support.objects import NOW, SPEC, UID, facts, job, ordered, pod, report, running
+from tests.support.objects import NOW, SPEC, UID, facts, job, ordered, pod, report, running, stored
 from tests.support.schedules import DAILY, TWO, CrashError, World
 
 Json = dict[str, Any]
@@ -114,7 +114,8 @@ class TestOfAReport:
         assert status is not None
         second = report(2, MAILED, status.to_wire(), annotations={TEST_SEND_ANNOTATION: TOKEN})
         mine = job(Subject.from_manifest(second))
-        decision = decide(facts(second, jobs=(mine,), pods=(pod(mine, running()),)))
+        left = stored(None, "nothing is there")
+        decision = decide(facts(second, jobs=(mine,), pods=(pod(mine, running()),), stored=left))
         assert not any(isinstance(action, MakeTrial) for action in decision.actions)
         assert decision.status is not None
         assert decision.status.test_send == status.test_send

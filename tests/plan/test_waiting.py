@@ -14,7 +14,7 @@ from report_operator.plan.progress import is_stuck
 from report_operator.plan.report import decide
 from report_operator.plan.run_queue import Turn
 from report_operator.plan.subject import Subject
-from tests.support.objects import NOW, SPEC, UID, condition, facts, job, pod, report, running
+from tests.support.objects import NOW, SPEC, UID, condition, facts, job, pod, report, running, stored
 
 Json = dict[str, Any]
 SUBJECT = Subject.from_manifest(report())
@@ -79,9 +79,9 @@ class TestTurn:
         status = waiting(2, status=done)
         assert (status["runID"], status.get("jobName"), status["artifacts"]) == (f"{UID}-2", None, [])
 
-    def test_what_a_replaced_run_left_is_tidied_up_while_the_new_one_waits(self) -> None:
+    def test_what_a_replaced_run_left_is_tidied_up_before_the_new_one_waits(self) -> None:
         replacing = wire(decide(facts(report(2, status=waiting()), jobs=(job(SUBJECT),))))
-        decision = decide(facts(report(2, status=replacing), turn=TURN))
+        decision = decide(facts(report(2, status=replacing), stored=stored(None, "nothing is there")))
         assert decision.actions == (DeleteSecret(SUBJECT.job_name),)
         assert decision.cleanup == (DiscardArtifacts(SUBJECT.run_id),)
 

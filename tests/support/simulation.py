@@ -168,13 +168,14 @@ class SimulatedCluster:
         await turn()
         yield copy.deepcopy(self._world.report)
 
-    async def write_status(self, manifest: Json, status: Json) -> None:
+    async def write_status(self, manifest: Json, status: Json) -> Json:
         await turn()
         report = self._world.report
         if manifest["metadata"]["resourceVersion"] != report["metadata"]["resourceVersion"]:
             raise ConflictError("the Report has changed")
         report["status"] = copy.deepcopy(status)
         self._world.touch()
+        return copy.deepcopy(report)
 
     async def jobs(self, _namespace: str, _selector: str) -> list[Json]:
         await turn()
@@ -283,7 +284,17 @@ class SimulatedStore:
         if key.endswith(LEDGER_FILE):
             entry = Entry(destination="hook", state=DeliveryState.FAILED)
             return Deliveries(run_id="", entries=[entry]).model_dump_json(by_alias=True).encode()
-        return Result(run_id="", files=list[StoredFile]()).model_dump_json().encode()
+        folder = key.removesuffix(RESULT_FILE)
+        if folder + LEDGER_FILE not in self._world.stored:
+            return Result(run_id="", files=list[StoredFile]()).model_dump_json().encode()
+        failed = Delivery(name="hook", state=DeliveryState.FAILED, failed=1, last_error="gone")
+        run_id = folder.split("/")[-2]
+        of = Result(run_id=run_id, files=list[StoredFile](), deliveries=[failed], ledger=_LEDGER)
+        return of.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+    async def put(self, key: str, content: bytes) -> None:
+        await self._reach()
+        self._world.stored[key] = len(content)
 
     async def delete(self, folder: str) -> None:
         await self._reach()

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from report_operator.api.job import parse_quantity
 from report_operator.api.report import ReportSpec
-from report_operator.api.run import RESULT_FILE, Outcome, Result
+from report_operator.api.run import LEDGER_FILE, RESULT_FILE, Outcome, Result
 from report_operator.cluster.client import Cluster
 from report_operator.control import trials
 from report_operator.control.admission import Admission
@@ -94,9 +94,9 @@ class Actor:
 
     async def _tidy(self, action: DiscardArtifacts | AbandonUploads | RetainArtifacts, folder: str) -> None:
         match action:
-            case DiscardArtifacts():
+            case DiscardArtifacts() if folder + LEDGER_FILE not in await self.store.sizes(folder):
                 await self.store.delete(folder)
-            case AbandonUploads():
+            case DiscardArtifacts() | AbandonUploads():
                 await self.store.abandon_uploads(folder)
             case RetainArtifacts():
                 await self.store.put(folder + RETAINED_FILE, b"")

@@ -56,7 +56,7 @@ class Ledgers:
         stems = {entry.id: f"{cut_off}ledger/{entry.id}" for entry in before}
         keys = {id_: f"{stem}.record" for id_, stem in stems.items()}
         small = {id_: key for id_, key in keys.items() if 0 < sizes.get(key, 0) <= _RECORD_LIMIT}
-        records = await self._records(small)
+        records = await self._records(small) if small else {}
         begun = {id_ for id_, stem in stems.items() if f"{stem}.intent" in sizes}
         entries = deliveries.settled(before, begun, records)
         content = _json(Deliveries(run_id=result.run_id, entries=entries))

@@ -44,9 +44,9 @@ def check(spec: ReportSpec, result: Result, ended_by: str = "") -> list[Delivery
 
     `ended_by` is why the run was ended before it had delivered, if it was.
     """
-    reported = {delivery.name: _explained(delivery, ended_by) for delivery in result.deliveries}
+    known = {delivery.name: delivery for delivery in reported(result, ended_by)}
     return [
-        reported.get(each.name)
+        known.get(each.name)
         or Delivery(
             name=each.name,
             state=DeliveryState.UNKNOWN,
@@ -57,13 +57,18 @@ def check(spec: ReportSpec, result: Result, ended_by: str = "") -> list[Delivery
     ]
 
 
+def reported(result: Result, ended_by: str = "") -> list[Delivery]:
+    """Return what became of the destinations of a run whose spec is another one by now; `ended_by` as for `check`."""
+    return [_explained(delivery, ended_by) for delivery in result.deliveries]
+
+
 def again(known: Sequence[Delivery], result: Result, ended_by: str = "") -> list[Delivery]:
     """Return what became of the destinations that are `known` after a redelivery; others are left out.
 
     `ended_by` is why that was ended before it had delivered, if it was: said where its end is not known.
     """
-    reported = {delivery.name: delivery for delivery in result.deliveries}
-    found = [(each, reported.get(each.name, each)) for each in known]
+    now = {delivery.name: delivery for delivery in result.deliveries}
+    found = [(each, now.get(each.name, each)) for each in known]
     return [new if new.last_error == old.last_error else _explained(new, ended_by) for old, new in found]
 
 

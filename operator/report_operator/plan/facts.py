@@ -29,7 +29,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a run that ended well has left."""
+    """What a run has left that has ended."""
 
     result: Result | None
     """What the run says it made; None when that cannot be had."""
@@ -37,6 +37,11 @@ class Stored:
     """Why there is no result; empty when there is one."""
     files: Mapping[str, StoredFile]
     """The planned files that are in the store, by name."""
+
+    def begun(self, run_id: str | None) -> Result | None:
+        """Return the result of this run if it has begun to deliver: a ledger is stored before the first send."""
+        result = self.result
+        return result if result is not None and result.ledger is not None and result.run_id == run_id else None
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,11 @@ class DeleteSecret:
 
 @dataclass(frozen=True)
 class DiscardArtifacts:
-    """Delete what a run that did not succeed has put into the store."""
+    """Delete what a run that did not succeed has put into the store.
+
+    Where it has begun to deliver, recipients have links to its files, and its ledger tells who: then only what it did
+    not complete is deleted. The sweep lets the others go when they have been kept for their time (plan/orphans.py).
+    """
 
     run_id: str
 

@@ -2,8 +2,19 @@
 
 from report_operator.api.conditions import ENDED, Phase
 from report_operator.api.report import ReportStatus
+from report_operator.api.retention import OnDelete
 from report_operator.plan import names, uploads
-from report_operator.plan.facts import AbandonUploads, Action, DeleteJob, DeleteSecret, DiscardArtifacts, Facts, Seal
+from report_operator.plan.facts import (
+    AbandonUploads,
+    Action,
+    DeleteJob,
+    DeleteSecret,
+    DiscardArtifacts,
+    Facts,
+    ReadResult,
+    RetainArtifacts,
+    Seal,
+)
 from report_operator.plan.objects import Job
 
 _MOST_UNSEEN = 10
@@ -35,6 +46,12 @@ def in_store(facts: Facts, *, listed: bool) -> tuple[Action, ...]:
     return (AbandonUploads(subject.run_id),) if large else ()
 
 
+def retained(facts: Facts, run_id: str) -> tuple[Action, ...]:
+    """Return what lets a run's files stay when the Report is deleted, where the spec asks for that."""
+    spec = facts.subject.spec
+    return (RetainArtifacts(run_id),) if spec is not None and spec.retention.on_delete is OnDelete.RETAIN else ()
+
+
 def of_others(facts: Facts) -> tuple[Action, ...]:
     """Return what runs of older generations still need when they have ended."""
     known = facts.subject.status
@@ -47,6 +64,25 @@ def of_others(facts: Facts) -> tuple[Action, ...]:
     if _is_abandoned(facts) and known.run_id is not None:
         actions.append(DiscardArtifacts(known.run_id))
     return tuple(actions)
+
+
+def unrecorded(facts: Facts) -> ReadResult | None:
+    """Return the question what the last run of an older generation has left that ended and whose end is not on record.
+
+    It may have delivered, all of it or a part. None when there is no such run, when the status is about this
+    generation's run already, and when this version cannot read the spec.
+    """
+    subject, known = facts.subject, facts.subject.status
+    if subject.spec is None or known.run_id == subject.run_id:
+        return None
+    recorded = known.run_id if subject.has_ended else None
+    over = [job for job in _others(facts) if _is_over(job, known) and not job.is_sealed and job.run_id != recorded]
+    if over:
+        last = max(over, key=lambda job: job.metadata.creation_timestamp)
+        return _question(facts, last.run_id, is_cut_off=not last.is_complete)
+    if _is_abandoned(facts) and known.job_name is not None and known.run_id is not None:
+        return _question(facts, known.run_id, is_cut_off=True)
+    return None
 
 
 def unended(facts: Facts) -> dict[str, str]:
@@ -68,6 +104,10 @@ def unended(facts: Facts) -> dict[str, str]:
 def of_unended(facts: Facts) -> tuple[Action, ...]:
     """Return the deletion of the Secrets of those runs."""
     return tuple(DeleteSecret(name) for name in unended(facts))
+
+
+def _question(facts: Facts, run_id: str, *, is_cut_off: bool) -> ReadResult:
+    return ReadResult(None, run_id, names.run_prefix(*facts.subject.key, run_id) if is_cut_off else "")
 
 
 def _others(facts: Facts) -> list[Job]:

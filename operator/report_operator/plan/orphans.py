@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from report_operator.api.conditions import Phase
+from report_operator.api.conditions import ENDED, Phase
 from report_operator.plan import names, retention
 from report_operator.plan.names import StoredRun
 
@@ -44,9 +44,9 @@ class Orphans:
     def keep(self, manifest: Mapping[str, Any], longest: timedelta | None) -> None:
         """Note a Report that is there; `longest` is how long its policy lets files be kept, None for ever.
 
-        It keeps the run of its status and any newer one. Earlier ones, which no status lists, are kept as long as its
-        spec says. One that has expired has no files any more: what is left of it was kept for another Report with its
-        idempotency key.
+        It keeps the run of its status and any newer one. Those that no status lists are kept as long as its spec says:
+        earlier ones, and one that had begun to deliver what the status cannot list. One that has expired has no files
+        any more: what is left of it was kept for another Report with its idempotency key.
         """
         metadata, status = manifest["metadata"], manifest.get("status") or {}
         if status.get("artifacts") and "runID" in status:
@@ -55,14 +55,16 @@ class Orphans:
         if status.get("observedGeneration") == metadata["generation"] and status.get("phase") == Phase.EXPIRED:
             self._over.update(run for run, modified in runs.items() if modified <= self._youngest)
             return
-        earlier = {
+        present = status.get("runID")
+        lists_none = status.get("phase") in ENDED and not status.get("artifacts")
+        unlisted = {
             run: modified
             for run, modified in runs.items()
-            if run.generation < metadata["generation"] and run.run_id != status.get("runID")
+            if (lists_none if run.run_id == present else run.generation < metadata["generation"])
         }
-        ttl = retention.lifetime(manifest["spec"], longest) if earlier else None
+        ttl = retention.lifetime(manifest["spec"], longest) if unlisted else None
         if ttl is not None:
-            self._over.update(run for run, modified in earlier.items() if modified <= self._youngest - ttl)
+            self._over.update(run for run, modified in unlisted.items() if modified <= self._youngest - ttl)
 
     @property
     def folders(self) -> list[str]:

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from report_operator.api.conditions import Phase, Reason
 from report_operator.api.report import ReportSpec, ReportStatus
-from report_operator.api.retention import OnDelete
+from report_operator.api.run import LEDGER_FILE
 from report_operator.plan import (
     artifacts,
+    cancel,
     deliveries,
     leftovers,
     policy,
@@ -21,6 +22,7 @@ from report_operator.plan import (
     trial,
 )
 from report_operator.plan.facts import (
+    Announcement,
     Decision,
     DeleteJob,
     DeleteSecret,
@@ -28,7 +30,6 @@ from report_operator.plan.facts import (
     Facts,
     ReadResult,
     RenewLinks,
-    RetainArtifacts,
     Seal,
     StartRun,
     Stored,
@@ -37,7 +38,6 @@ from report_operator.plan.failure import Cause
 from report_operator.plan.objects import Job
 from report_operator.plan.progress import EndedWell, Failed, Going
 from report_operator.plan.run_queue import Turn
-from report_operator.plan.subject import Subject
 
 REFUSED_RETRY = timedelta(seconds=60)
 """A quota may free up, a policy may be mended: no event tells the operator when."""
@@ -73,10 +73,11 @@ def _decide(facts: Facts) -> Decision:
     if redelivery.unfinished(facts):
         return redelivery.end(facts)
     if subject.is_cancelled:
-        return _cancel(facts)
+        return cancel.decide(facts)
     if leftovers.unfinished_others(facts):
         return _replace_run(facts)
-    return _advance(facts)
+    earlier = leftovers.unrecorded(facts)
+    return _advance(facts) if earlier is None else _take_leave(facts, earlier)
 
 
 def _advance(facts: Facts) -> Decision:
@@ -170,8 +171,8 @@ def _interrupted(facts: Facts, spec: ReportSpec, job: Job | None, failed: Failed
     """
     if facts.stored is None:
         return Decision(actions=(ReadResult(None, cut_off=facts.subject.prefix),))
-    result, found = facts.stored.result, facts.stored.files
-    if result is None or result.ledger is None or result.run_id != facts.subject.run_id:
+    result, found = facts.stored.begun(facts.subject.run_id), facts.stored.files
+    if result is None:
         return _finish(facts, status.of_failure(facts, job, failed.cause, failed.attempt))
     ended_by = failed.cause.message
     files = artifacts.check(spec, result.run_id, result, found)
@@ -185,18 +186,13 @@ def _interrupted(facts: Facts, spec: ReportSpec, job: Job | None, failed: Failed
 def _finish(facts: Facts, final: ReportStatus) -> Decision:
     written = transition.to(facts, final)
     stored = leftovers.in_store(facts, listed=bool(final.artifacts))
-    retain = (RetainArtifacts(facts.subject.run_id),) if final.artifacts and _outlive(facts.subject) else ()
+    retain = leftovers.retained(facts, facts.subject.run_id) if final.artifacts else ()
     name = facts.subject.job_name
     return replace(
         written,
         actions=(*written.actions, *retain, DeleteSecret(name)),
         cleanup=(*leftovers.of_others(facts), *stored, Seal(name)),
     )
-
-
-def _outlive(subject: Subject) -> bool:
-    """Return whether the files stay when the Report is deleted."""
-    return subject.spec is not None and subject.spec.retention.on_delete is OnDelete.RETAIN
 
 
 def _replace_run(facts: Facts) -> Decision:
@@ -208,30 +204,30 @@ def _replace_run(facts: Facts) -> Decision:
     return replace(written, actions=(*written.actions, *ending), requeue_after=DELETED_RETRY)
 
 
-def _cancel(facts: Facts) -> Decision:
-    """Return what ends the run; what has ended already stays as it is, with its artifacts.
+def _take_leave(facts: Facts, earlier: ReadResult) -> Decision:
+    """Return the decision that tells what an older run has delivered, before the new one delivers to everybody.
 
-    That it is being ended is written first: an operator that is killed afterwards still knows which run it was.
+    Its end could not be recorded: it was ended because of the edit, or nobody looked between its end and the edit. From
+    then on the status is about the new run.
     """
-    known = facts.subject.status
-    going = leftovers.unfinished_others(facts)
-    if going:
-        name = going[-1].metadata.name
-        cause = Cause(Reason.CANCELLING, f"Job {name} is being ended (spec.cancel).", known.stage)
-        ending = tuple(DeleteJob(job.metadata.name) for job in going if job.metadata.deletion_timestamp is None)
-        written = transition.to(facts, status.of_cancelling(facts, going[-1], cause))
-        return replace(written, cleanup=ending, requeue_after=DELETED_RETRY)
-    if facts.subject.has_ended:
-        if known.redelivery is not None and known.redelivery.is_under_way:
-            return redelivery.conclude(facts, known.redelivery, "it was ended because of spec.cancel")
-        kept = known if known.phase is None else status.of_ended(facts)  # None: a newer operator's, left alone
-        return Decision(status=kept if kept != known else None, cleanup=leftovers.of_others(facts))
-    begun = f"in stage {known.stage}" if known.stage else "before a stage had begun"
-    text = f"The run was cancelled {begun}; nothing of it is kept. Set spec.cancel to false to run again."
-    written = transition.to(facts, status.of_cancelled(facts, Cause(Reason.CANCELLED, text)))
-    discard = tuple(DiscardArtifacts(run) for run in leftovers.unended(facts).values())
-    tidy = tuple(action for action in leftovers.of_others(facts) if action not in discard)
-    return replace(written, actions=(*written.actions, *discard), cleanup=tidy)
+    if facts.stored is None:
+        return Decision(actions=(earlier,))
+    run_id = earlier.run_id
+    text = f"The spec was edited; run {run_id} has ended, the new one starts."
+    written = transition.to(facts, status.of_refusal(facts, Cause(Reason.REPLACING, text)))
+    result = facts.stored.begun(run_id)
+    if result is None:
+        return replace(written, cleanup=leftovers.of_others(facts), requeue_after=timedelta())
+    cause = deliveries.conclude(deliveries.reported(result, "The run was ended." if earlier.cut_off else ""))
+    text = f"Run {run_id}, before the spec was edited: {cause.message} Its files and {LEDGER_FILE} stay in the store."
+    told = Announcement("Normal" if cause.reason is Reason.DELIVERED else "Warning", cause.reason, text)
+    return replace(
+        written,
+        actions=(*written.actions, *leftovers.retained(facts, result.run_id)),
+        announcements=(*written.announcements, told),
+        cleanup=leftovers.of_others(facts),
+        requeue_after=timedelta(),
+    )
 
 
 def _last_seen(facts: Facts) -> Cause | None:

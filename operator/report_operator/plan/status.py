@@ -1,6 +1,7 @@
 """The status of a Report: phase, conditions, and what the run has made."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from report_operator.api.conditions import ENDED, ConditionType, Phase, Reason
 from report_operator.api.deliveries import Delivery
@@ -59,6 +60,16 @@ def of_cancelled(facts: Facts, cause: Cause) -> ReportStatus:
     return _with_cause(facts, facts.subject.status.model_copy(update=update), cause)
 
 
+def of_cut_off(
+    facts: Facts, cause: Cause, *, result: Result, files: list[Artifact], sent: list[Delivery]
+) -> ReportStatus:
+    """Return the final status of a run that was cancelled when it had begun to deliver: what it made is kept."""
+    status = of_cancelled(facts, cause)
+    made = _made(facts, result, files, sent) | {"run_id": result.run_id}
+    further = [*conditions.inlined(facts, result), *_delivered(facts, files, sent)]
+    return status.model_copy(update=made | {"conditions": [*status.conditions, *further]})
+
+
 def of_ended(facts: Facts) -> ReportStatus:
     """Return the status of a run that had ended before it was cancelled: all of it stays, and it is about this spec."""
     known, generation = facts.subject.status, facts.subject.metadata.generation
@@ -92,19 +103,7 @@ def of_artifacts(
     facts: Facts, job: Job | None, attempt: int, *, result: Result, files: list[Artifact], sent: list[Delivery]
 ) -> ReportStatus:
     """Return the final status of a generation whose artifacts are all in the store, sent or not."""
-    done, spec = _seconds(facts.now), facts.subject.spec
-    status = _of_run(facts, job, attempt).model_copy(
-        update={
-            "completion_time": done,
-            "metrics": artifacts.metrics(result),
-            "subject": result.subject,
-            "inline": artifacts.inline(result),
-            "artifacts": files,
-            "links_renew_at": _renewal(facts.subject, done, files),
-            "expires_at": retention.expires_at(spec.retention, done) if spec is not None else None,
-            "deliveries": sent,
-        }
-    )
+    status = _of_run(facts, job, attempt).model_copy(update=_made(facts, result, files, sent))
     return _concluded(facts, status, conditions.inlined(facts, result))
 
 
@@ -162,22 +161,49 @@ def refusing(facts: Facts, status: ReportStatus, refused: Redelivery) -> ReportS
     return status.model_copy(update={"redelivery": done})
 
 
+def _made(facts: Facts, result: Result, files: list[Artifact], sent: list[Delivery]) -> dict[str, Any]:
+    """Return the fields of what a run has made, which is kept from now on."""
+    done, spec = _seconds(facts.now), facts.subject.spec
+    return {
+        "completion_time": done,
+        "metrics": artifacts.metrics(result),
+        "subject": result.subject,
+        "inline": artifacts.inline(result),
+        "artifacts": files,
+        "links_renew_at": _renewal(facts.subject, done, files),
+        "expires_at": retention.expires_at(spec.retention, done) if spec is not None else None,
+        "deliveries": sent,
+    }
+
+
 def _concluded(facts: Facts, status: ReportStatus, further: list[Condition]) -> ReportStatus:
     """Return the final status of a run whose artifacts are in the store, sent or not; `further` are more conditions."""
-    count, sent = len(status.artifacts), status.deliveries
-    rendered = Cause(Reason.SUCCEEDED, f"{count} file{'' if count == 1 else 's'} in the store.")
+    files, sent = status.artifacts, status.deliveries
     delivered = deliveries.conclude(sent) if sent else None
     good = delivered is None or delivered.reason is Reason.DELIVERED
     note = status.subject.fallback if status.subject is not None else None
-    parts = (rendered.message, delivered.message if delivered is not None else None, note and f"{note}.")
+    parts = (_rendered(files).message, delivered.message if delivered is not None else None, note and f"{note}.")
     text = " ".join(filter(None, parts))
     reason = Reason.SUCCEEDED if good or delivered is None else delivered.reason
     phase = Phase.SUCCEEDED if good else Phase.FAILED
     status = _with_cause(facts, status.model_copy(update={"phase": phase}), Cause(reason, text))
-    if delivered is not None:
-        told = conditions.make(facts, ConditionType.DELIVERED, "True" if good else "False", _short(delivered))
-        further = [*further, conditions.make(facts, ConditionType.RENDERED, "True", rendered), told]
-    return status.model_copy(update={"conditions": [*status.conditions, *further]})
+    told = _delivered(facts, files, sent)
+    return status.model_copy(update={"conditions": [*status.conditions, *further, *told]})
+
+
+def _rendered(files: list[Artifact]) -> Cause:
+    count = len(files)
+    return Cause(Reason.SUCCEEDED, f"{count} file{'' if count == 1 else 's'} in the store.")
+
+
+def _delivered(facts: Facts, files: list[Artifact], sent: list[Delivery]) -> list[Condition]:
+    """Return the conditions Rendered and Delivered where the spec has destinations."""
+    if not sent:
+        return []
+    cause = deliveries.conclude(sent)
+    rendered = conditions.make(facts, ConditionType.RENDERED, "True", _rendered(files))
+    good = cause.reason is Reason.DELIVERED
+    return [rendered, conditions.make(facts, ConditionType.DELIVERED, "True" if good else "False", _short(cause))]
 
 
 def _renewal(subject: Subject, done: datetime, files: list[Artifact]) -> datetime | None:
