@@ -113,7 +113,7 @@ class TestRefusal:
         refused(facts(finished(**download), LATER), says)
 
     def test_where_the_platform_team_allows_none(self) -> None:
-        refused(facts(finished(), LATER, new_links={}), "(chart value links.enabled)")
+        refused(facts(finished(), LATER, new_links={}), "(chart value links.enabled, or maxLinkTTL of the policy)")
 
     def test_of_a_run_that_goes_on(self) -> None:
         manifest = finished(2) | {"status": finished()["status"]}

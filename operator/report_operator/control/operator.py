@@ -83,7 +83,7 @@ class Operator:
         self.reports = Controller("report", of_reports.reconcile, reports)
         self.schedules = Controller("scheduled_report", of_schedules.reconcile, schedules)
         sweep = Sweep(cluster, store, config.sweep_interval_time, config.sweep_grace_time, utc_now, rules)
-        self.upkeep = Upkeep(cluster, link_maker, children, keys, instance=instance, now=utc_now)
+        self.upkeep = Upkeep(cluster, link_maker, children, keys, rules, instance=instance, now=utc_now)
         self._working = (self.reports, self.schedules, self.upkeep.controller)
         self._controllers = (*self._working, *(telling.controller for telling in self._tellings))
         self.inventory = Inventory(cluster, self.known_schedules, schedules)

@@ -21,6 +21,7 @@ from report_operator.control.keys import Keys
 from report_operator.control.links import LinkMaker
 from report_operator.plan import event, links, names, retention
 from report_operator.plan.facts import Announcement
+from report_operator.plan.policy import Rules
 from report_operator.plan.schedule import history
 from report_operator.plan.schedule.child import Child, maker_of
 from report_operator.plan.schedule.subject import Subject as Schedule
@@ -44,6 +45,7 @@ class Upkeep:
         link_maker: LinkMaker,
         children: Children,
         keys: Keys,
+        rules: Callable[[str], Rules],
         *,
         instance: str,
         now: Callable[[], datetime],
@@ -52,6 +54,7 @@ class Upkeep:
         self._links = link_maker
         self._children = children
         self._keys = keys
+        self._rules = rules
         self._instance = instance
         self._now = now
         self.controller = Controller("kept_report", self._look)
@@ -147,7 +150,7 @@ class Upkeep:
     async def _sign(self, manifest: Json) -> None:
         subject = Subject.from_manifest(manifest)
         status, uid, now = subject.status, subject.metadata.uid, self._now()
-        signed = await self._links.sign_again(subject)
+        signed = await self._links.sign_again(subject, self._rules(subject.metadata.namespace))
         if not signed:
             return  # Of a newer operator: this one cannot read it.
         renewed = links.with_links(status, signed, uid, now)

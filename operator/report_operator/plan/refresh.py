@@ -29,7 +29,7 @@ def beside(facts: Facts, decision: Decision) -> Decision:
     if not problem and facts.new_links is None:
         return replace(decision, retry=True) if facts.outage is not None else Decision(actions=(SignLinks(),))
     if not problem and not facts.new_links:
-        problem = "The platform team has disabled links (chart value links.enabled)."
+        problem = "The platform team allows no links (chart value links.enabled, or maxLinkTTL of the policy)."
     made = LinkRefresh(token=token, message=problem[:2048] or None)
     signed = base if problem else _with_links(facts, base)
     told = (Announcement("Warning", Reason.LINK_REFRESH_REFUSED, problem),) if problem else ()
