@@ -88,9 +88,9 @@ class Actor:
             case MakeTrial(manifest, before):
                 return replace(facts, trial_problem=await trials.make(self.cluster, manifest, before))
             case ReadResult():
-                return replace(facts, stored=await self._read_result(facts.subject, question))
+                return replace(facts, stored=await self._read_result(facts, question))
             case SignLinks():
-                return replace(facts, new_links=await self.link_maker.sign_again(facts.subject))
+                return replace(facts, new_links=await self.link_maker.sign_again(facts.subject, facts.rules))
 
     async def _tidy(self, action: DiscardArtifacts | AbandonUploads | RetainArtifacts, folder: str) -> None:
         match action:
@@ -103,7 +103,7 @@ class Actor:
 
     async def _start_in_turn(self, facts: Facts, name: str, start: Callable[[Facts], Awaitable[Facts]]) -> Facts:
         """Make a Job if it is its turn; when it starts one for Kueue is Kueue's to say."""
-        if self._spec(facts.subject).run.kueue_queue_name is None:
+        if self._spec(facts).run.kueue_queue_name is None:
             turn = await self.admission.take(facts.subject, facts.now, name)
             if turn is not None:
                 return replace(facts, turn=turn)
@@ -113,7 +113,7 @@ class Actor:
         return started
 
     async def _start_run(self, facts: Facts) -> Facts:
-        subject, spec = facts.subject, self._spec(facts.subject)
+        subject, spec = facts.subject, self._spec(facts)
         await self.store.ensure_bucket()
         links = await self._run_links.sign(subject, spec, facts.rules, facts.now)
         ordered = secret.request(subject, spec, facts.rules.policy, facts.now)
@@ -128,11 +128,12 @@ class Actor:
         return replace(facts, refusal=made)
 
     async def _start_redelivery(self, facts: Facts, wanted: StartRedelivery) -> Facts:
-        spec = self._spec(facts.subject)
+        spec = self._spec(facts)
         return await self._redeliverer.start(facts, wanted, spec)
 
-    async def _read_result(self, subject: Subject, wanted: ReadResult) -> Stored:
-        run_id, spec = wanted.run_id or subject.run_id, self._spec(subject)
+    async def _read_result(self, facts: Facts, wanted: ReadResult) -> Stored:
+        subject, spec = facts.subject, self._spec(facts)
+        run_id = wanted.run_id or subject.run_id
         folder = names.run_prefix(*subject.key, run_id)
         result, problem = await self._result(folder, wanted.outcome or Outcome())
         if wanted.cut_off and result is not None and result.ledger is not None and result.run_id == run_id:
@@ -178,8 +179,8 @@ class Actor:
         scratch_size = int(parse_quantity(self.defaults.scratch_size))
         return RunLinks(JobMaker(self.cluster), self.store, self.link_maker, scratch_size)
 
-    def _spec(self, subject: Subject) -> ReportSpec:
+    def _spec(self, facts: Facts) -> ReportSpec:
         """Return the spec as far as the platform team allows it."""
-        if subject.spec is None:
+        if facts.subject.spec is None:
             raise ValueError("a run without a spec was asked for")
-        return self.link_maker.under_policy(subject.spec)
+        return self.link_maker.under_policy(facts.subject.spec, facts.rules)
