@@ -21,8 +21,9 @@ from report_operator.api.metadata import LINKS_EXPIRE_ANNOTATION
 from report_operator.api.redelivery import ORDER_FILE
 from report_operator.api.run import Links
 from tests.server.process import Operator, operator
+from tests.server.stages import order, work
 from tests.server.team import PATIENCE, Team
-from tests.server.test_redelivery import ask, order, redeliveries, work
+from tests.server.test_redelivery import ask, redeliveries
 from tests.support import mail_server, seaweedfs
 from tests.support.cluster import eventually
 from tests.support.seaweedfs import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
