@@ -91,6 +91,12 @@ class TestCancelled:
         (delivery,) = wire(self.decided(being_ended(CANCEL), stored=left()))["deliveries"]
         assert (delivery["state"], delivery["unknown"]) == ("Unknown", 1)
 
+    def test_a_destination_that_was_taken_out_is_told_of(self) -> None:
+        spec = SPEC | {"cancel": True}
+        status = wire(decide(facts(report(2, spec, being_ended(spec)), stored=left(HALF))))
+        assert (status["deliveries"], len(status["artifacts"])) == ([], 2)
+        assert "Destination mails: 400 not begun of 1000" in status["message"]
+
     @pytest.mark.parametrize("fields", [{"ledger": None}, {"run_id": "another-1"}])
     def test_what_has_not_begun_to_deliver_leaves_nothing(self, fields: Json) -> None:
         status = wire(self.decided(being_ended(CANCEL), stored=left(HALF, **fields)))

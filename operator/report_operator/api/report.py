@@ -125,8 +125,9 @@ class ReportSpec(Model):
     """Reports of a namespace with the same key and spec have one result: the first runs, the others make no run and
     send nothing; `status.sameAs` names it."""
     cancel: bool = False
-    """End the run of this Report, or the wait for it: nothing is kept of it. A Report that has succeeded or failed is
-    left as it is. Set it back to false to run again."""
+    """End the run of this Report, or the wait for it: nothing is kept of it, unless it has begun to deliver; then
+    `status.deliveries` tells who has its files. A Report that has succeeded or failed is left as it is. Set it back to
+    false to run again."""
 
     @property
     def table_names(self) -> list[str]:

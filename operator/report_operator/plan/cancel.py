@@ -55,8 +55,9 @@ def _of_ended(facts: Facts) -> Decision:
 def _cut_off(facts: Facts, spec: ReportSpec, result: Result, stored: Stored, ended_by: str) -> Decision:
     """Return the decision about a run that had begun to deliver: its files stay, and the status tells who has them."""
     sent = deliveries.check(spec, result, ended_by)
+    told = deliveries.conclude(sent or deliveries.reported(result, ended_by))
     text = (
-        f"The run was cancelled when it had begun to deliver. {deliveries.conclude(sent).message}"
+        f"The run was cancelled when it had begun to deliver. {told.message}"
         f" What it has made is kept. {_AGAIN}, and to send to everybody anew."
     )
     files = artifacts.intact(spec, result, stored.files)
