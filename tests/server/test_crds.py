@@ -118,6 +118,23 @@ def test_unknown_field_is_pruned_with_a_warning_otherwise(api: httpx.Client, cas
     assert 'unknown field \\"spec.surprise\\"' in answer.headers["Warning"]
 
 
+@pytest.mark.parametrize(
+    ("cases", "node"),
+    [
+        pytest.param(c, n, id=f"{c}-{n.path}")
+        for c in KINDS
+        for n in c.nodes
+        if n.path.startswith("spec") and n.path.endswith(("KeyRef", "configMapRef", "configMap"))
+    ],
+)
+def test_nothing_of_another_namespace_can_be_named(api: httpx.Client, cases: CrdCases, node: Node) -> None:
+    """Pods mount Secrets and ConfigMaps of their own namespace alone, so there is no field for another one."""
+    path = f"{cases.places(node.path)[0]}.namespace"
+    answer = cases.create(api, cases.edited(path, "kube-system"))
+    assert answer.status_code == httpx.codes.BAD_REQUEST, answer.text
+    assert f'unknown field "{path}"' in answer.json()["message"]
+
+
 @each_kind
 def test_a_new_object_is_not_yet_observed(api: httpx.Client, cases: CrdCases) -> None:
     """kstatus reads a missing observedGeneration as done, so the CRD itself says -1."""
