@@ -157,14 +157,21 @@ class TestEnded:
     @pytest.mark.parametrize("ended", [succeeded, failed, cancelled])
     def test_only_the_generation_changes(self, ended: Any) -> None:
         before = ended()
-        decision = decide(facts(report(3, CANCEL, before), now=NOW + timedelta(hours=1)))
+        now = before["observedGeneration"] + 1
+        decision = decide(facts(report(now, CANCEL, before), now=NOW + timedelta(hours=1)))
         after = wire(decision)
-        assert {c["observedGeneration"] for c in after["conditions"]} == {3}
+        assert {c["observedGeneration"] for c in after["conditions"]} == {now}
         for each in (*before["conditions"], *after["conditions"]):
             del each["observedGeneration"]
-        assert after == before | {"observedGeneration": 3}
+        assert after == before | {"observedGeneration": now}
         assert (decision.actions, decision.announcements, decision.cleanup) == ((), (), ())
-        assert decide(facts(report(3, CANCEL, wire(decision)))) == Decision()
+        assert decide(facts(report(now, CANCEL, wire(decision)))) == Decision()
+
+    def test_the_secret_of_a_run_that_was_begun_in_between_goes(self) -> None:
+        """The operator was killed before its Job was there."""
+        decision = decide(facts(report(3, CANCEL, succeeded())))
+        assert wire(decision)["phase"] == "Succeeded"
+        assert decision.actions == (DeleteSecret(SECOND.job_name),)
 
     def test_a_success_whose_job_is_not_marked_yet_keeps_its_artifacts(self) -> None:
         decision = decide(facts(report(2, CANCEL, succeeded()), jobs=(job(FIRST),)))

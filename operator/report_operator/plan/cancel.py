@@ -49,7 +49,9 @@ def _of_ended(facts: Facts) -> Decision:
     if known.redelivery is not None and known.redelivery.is_under_way:
         return redelivery.conclude(facts, known.redelivery, "it was ended because of spec.cancel")
     kept = known if known.phase is None else status.of_ended(facts)  # None: a newer operator's, left alone
-    return Decision(status=kept if kept != known else None, cleanup=leftovers.of_others(facts))
+    if kept == known:
+        return Decision(cleanup=leftovers.of_others(facts))
+    return Decision(status=kept, actions=leftovers.of_unended(facts), cleanup=leftovers.of_others(facts))
 
 
 def _cut_off(facts: Facts, spec: ReportSpec, result: Result, stored: Stored, ended_by: str) -> Decision:
