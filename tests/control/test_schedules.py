@@ -232,13 +232,18 @@ async def test_a_conflict_has_the_object_read_again(play: Play) -> None:
     assert await play.look() == ["scheduled_report", "write_status"]
 
 
-async def test_a_change_that_is_refused_is_told_and_holds_up_nothing_else(play: Play) -> None:
-    """An admission policy may protect Reports."""
-    await play.look()
+def have_reports_owned(play: Play) -> None:
+    """Edit the ScheduledReport."""
     metadata, spec = play.cluster.manifest["metadata"], play.cluster.manifest["spec"]
     edited = {"metadata": metadata | {"generation": 2}, "spec": spec | {"history": {"onDelete": "Delete"}}}
     play.cluster.manifest = play.cluster.manifest | edited
     play.reconciler.known.drop(KEY)
+
+
+async def test_a_change_that_is_refused_is_told_and_holds_up_nothing_else(play: Play) -> None:
+    """An admission policy may protect Reports."""
+    await play.look()
+    have_reports_owned(play)
     play.cluster.failures["patch_report"] = [RefusedError("denied by admission"), None]
     calls = await play.look()
     assert calls == ["scheduled_report", *["report", "patch_report"] * 2, "write_status", "create_event"]
@@ -250,10 +255,7 @@ async def test_a_change_that_is_refused_is_told_and_holds_up_nothing_else(play: 
 async def test_reports_are_owned_before_the_status_says_that_the_edit_was_seen(play: Play) -> None:
     """A new process rests by what the status says."""
     await play.look()
-    metadata, spec = play.cluster.manifest["metadata"], play.cluster.manifest["spec"]
-    edited = {"metadata": metadata | {"generation": 2}, "spec": spec | {"history": {"onDelete": "Delete"}}}
-    play.cluster.manifest = play.cluster.manifest | edited
-    play.reconciler.known.drop(KEY)
+    have_reports_owned(play)
     assert await play.look() == ["scheduled_report", *["report", "patch_report"] * 2, "write_status"]
 
 
