@@ -1,7 +1,9 @@
 """The operator's calls on a real API server: what they answer, and which error means what."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,8 @@ async def cluster(
     connected = await Cluster.connect(4, lambda *request: seen.append(request))
     yield connected
     await connected.close()
+    # A connection whose answer was not read to its end says goodbye (TLS) after that (aiohttp, "Graceful Shutdown").
+    await asyncio.sleep(0.25)
 
 
 def secret(team: Team, name: str = "a") -> Json:
@@ -128,11 +132,12 @@ async def test_a_watch_goes_on_where_a_listing_ended(cluster: Cluster, team: Tea
     team.patch("reports", "weekly", {"metadata": {"labels": {"a": "b"}}})
     team.delete("reports", "weekly")
     seen = []
-    async for event in cluster.watch_reports(versions[-1]):
-        if event["object"]["metadata"].get("namespace") == team.namespace:
-            seen.append((event["type"], event["object"]["metadata"]["name"]))
-        if event["type"] == "DELETED":
-            break
+    async with aclosing(cluster.watch_reports(versions[-1])) as events:
+        async for event in events:
+            if event["object"]["metadata"].get("namespace") == team.namespace:
+                seen.append((event["type"], event["object"]["metadata"]["name"]))
+            if event["type"] == "DELETED":
+                break
     assert seen == [("ADDED", "weekly"), ("MODIFIED", "weekly"), ("DELETED", "weekly")]
 
 

@@ -1,6 +1,6 @@
 """The few calls to the API server that the operator makes."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -55,7 +55,7 @@ class Cluster:
         uid: str = (await self._request("GET", path))["metadata"]["uid"]
         return uid
 
-    def watch_reports(self, resource_version: str) -> AsyncIterator[Json]:
+    def watch_reports(self, resource_version: str) -> AsyncGenerator[Json, None]:
         """Yield what has happened to Reports since a listing or an event, as `Connection.watch` does."""
         return self._connection.watch(_ours(_REPORTS), resource_version)
 

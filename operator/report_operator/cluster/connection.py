@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Self
@@ -113,7 +113,7 @@ class Connection:
         answer: Json = json.loads(content)
         return answer
 
-    async def watch(self, path: str, resource_version: str) -> AsyncIterator[Json]:
+    async def watch(self, path: str, resource_version: str) -> AsyncGenerator[Json, None]:
         """Yield the watch events since a listing, bookmarks among them, until the server ends the stream.
 
         Raises ExpiredError when the server does not remember that listing any more, or another ClusterError.
